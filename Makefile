@@ -1,0 +1,48 @@
+# `make demo` and `make test` are all that a fresh machine needs (Python 3.11+, make).
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+ID := 2026-double11
+AS_OF := 2026-10-20
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check format lab lock benchmarks clean
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	touch $@
+
+demo: $(INSTALLED)  ## the sample company: forecast, saturation, plan, retrospective, as pages
+	$(BIN)/capacity -w . init . --sample
+	$(BIN)/capacity -w . plan $(ID) --as-of $(AS_OF) --approve demo
+	$(BIN)/capacity -w . report run forecast saturation plan --promotion $(ID) --as-of $(AS_OF) --jobs 2
+	$(BIN)/capacity -w . report run retrospective --promotion $(ID)
+	@$(BIN)/python -m webbrowser -t "file://$(CURDIR)/reports/index.html" >/dev/null 2>&1 || true
+	@echo "Open reports/index.html"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lab: $(INSTALLED)
+	$(BIN)/capacity -w . lab
+
+lock: $(INSTALLED)
+	@{ echo "# Versions this project is tested with. Made by \`make lock\`."; \
+	  $(BIN)/python -m pip freeze --exclude-editable | sort -f; } > constraints.next && mv constraints.next constraints.txt
+
+benchmarks: $(INSTALLED)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv data/tables data/rejected data/plans truth reports

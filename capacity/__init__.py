@@ -1,0 +1,1 @@
+"""Capacity planning for promotions of the size of Double 11."""
