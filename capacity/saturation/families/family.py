@@ -1,0 +1,55 @@
+"""What every curve family offers to the shared fitting."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Family(ABC):
+    """A family of curves X(N): throughput in requests a second against a load.
+
+    Everything is vectorized over a stack of curves: parameters are arrays (B, P), loads (B, n).
+    """
+
+    name: ClassVar[str]
+    parameters: ClassVar[tuple[str, ...]]
+    low: ClassVar[tuple[float, ...]]
+    scale_power: ClassVar[tuple[int, ...]]
+    """How each parameter follows when throughput is measured in another unit."""
+
+    @abstractmethod
+    def predict(self, parameters: Array, load: Array) -> Array:
+        """Throughput (B, n) at loads (B, n)."""
+
+    @abstractmethod
+    def starts(self, load: Array, throughput: Array) -> Array:
+        """Starting parameters (B, K, P) for the least-squares search."""
+
+    @abstractmethod
+    def peak(self, parameters: Array) -> tuple[Array, Array]:
+        """Load (B,) at which throughput is largest and that throughput (B,).
+
+        The load is ``inf`` where throughput never falls again; the throughput is then the value it approaches, and
+        ``inf`` where it grows without bound.
+        """
+
+    def high(self, load: Array) -> Array:
+        """Upper bounds (B, P) of the parameters; a knee beyond the largest load cannot be seen."""
+        return np.full((load.shape[0], len(self.parameters)), np.inf)
+
+    def settle(self, parameters: Array, load: Array) -> Array:  # noqa: ARG002
+        """Replace values that the loads cannot tell from "none" by what they mean."""
+        return parameters
+
+
+def slope(load: Array, throughput: Array) -> Array:
+    """Throughput per unit of load at the lightest load, (B,): the first guess of every family's scale."""
+    first = np.argmin(np.where(load > 0, load, np.inf), axis=1)
+    rows = np.arange(load.shape[0])
+    return np.asarray(np.maximum(throughput[rows, first] / np.maximum(load[rows, first], 1e-300), 1e-300))

@@ -1,0 +1,79 @@
+"""The M/M/c queue, read as throughput against the mean number in the system."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from capacity.saturation.erlang import mean_in_system
+from capacity.saturation.families.family import Array, Family, slope
+
+_RHO = 1.0 - np.concatenate([np.linspace(1.0, 0.1, 30), np.geomspace(0.09, 1e-5, 50)])
+
+
+class MMc(Family):
+    """X(N) that solves N = L(X): L is the mean number waiting or served in an M/M/c queue with arrivals X.
+
+    Parameters
+    ----------
+    c
+        Servers, 1 or more, need not be whole.
+    service_s
+        Mean service time, seconds. Throughput approaches c / service_s and never reaches it.
+
+    References
+    ----------
+    .. [1] D. Gross et al., "Fundamentals of Queueing Theory", 4th ed., section 2.3.
+
+    Examples
+    --------
+    One server at half its rate holds one request on average:
+
+    >>> import numpy as np
+    >>> MMc().predict(np.array([[1.0, 0.1]]), np.array([[1.0]])).round(3).tolist()
+    [[5.0]]
+    """
+
+    name = "mmc"
+    parameters = ("c", "service_s")
+    low = (1.0, 1e-12)
+    scale_power = (0, -1)
+
+    def predict(self, parameters: Array, load: Array) -> Array:
+        """See `Family.predict`."""
+        c, service = parameters[:, :1], parameters[:, 1:2]
+        number = mean_in_system(c, _RHO * c)
+        used = _interpolate(load, number, np.broadcast_to(_RHO, number.shape))
+        return used * c / service
+
+    def high(self, load: Array) -> Array:
+        """See `Family.high`."""
+        top = np.maximum(load.max(axis=1), 1.0)
+        return np.stack([2.0 * top, np.full_like(top, np.inf)], axis=-1)
+
+    def starts(self, load: Array, throughput: Array) -> Array:
+        """See `Family.starts`."""
+        service = 1.0 / slope(load, throughput)
+        top = np.maximum(load.max(axis=1), 1.0)
+        knee = np.clip(1.05 * throughput.max(axis=1) * service, 1.0, 2 * top)
+        return np.stack([np.stack([k, service], axis=-1) for k in (knee, np.minimum(2 * knee, 2 * top), top)], axis=1)
+
+    def peak(self, parameters: Array) -> tuple[Array, Array]:
+        """See `Family.peak`."""
+        return np.full(len(parameters), np.inf), parameters[:, 0] / parameters[:, 1]
+
+
+def _interpolate(x: Array, xp: Array, fp: Array) -> Array:
+    """Row-wise cubic (Hermite) interpolation of increasing tables: x (B, n), xp and fp (B, m)."""
+    at = np.clip((xp[:, None, :] <= x[:, :, None]).sum(axis=-1) - 1, 0, xp.shape[1] - 2)
+    rows = np.arange(len(x))[:, None]
+    x0, x1, f0, f1 = xp[rows, at], xp[rows, at + 1], fp[rows, at], fp[rows, at + 1]
+    secant = np.diff(fp, axis=1) / np.diff(xp, axis=1)
+    # Harmonic mean of neighbouring secants keeps the interpolant monotone (Fritsch and Butland 1984).
+    inner = 2.0 * secant[:, :-1] * secant[:, 1:] / (secant[:, :-1] + secant[:, 1:])
+    slopes = np.concatenate([secant[:, :1], inner, secant[:, -1:]], axis=1)
+    width = x1 - x0
+    t = np.clip((x - x0) / width, 0.0, 1.0)
+    d0, d1 = slopes[rows, at] * width, slopes[rows, at + 1] * width
+    return np.asarray(
+        (1 + 2 * t) * (1 - t) ** 2 * f0 + t * (1 - t) ** 2 * d0 + t**2 * (3 - 2 * t) * f1 + t**2 * (t - 1) * d1
+    )

@@ -1,0 +1,266 @@
+"""Fit a saturation curve to plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from capacity.errors import InputError, Problem, did_you_mean
+from capacity.result import Result
+from capacity.saturation.compete import contest, fit_family
+from capacity.saturation.families import COMPETING, FAMILIES
+from capacity.saturation.leastsquares import fit_batch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+_LARGEST = 1e15
+
+
+@dataclass(frozen=True)
+class CurveFit(Result):
+    """A fitted saturation curve.
+
+    The family's parameters are attributes: ``fit.alpha``, ``fit.beta``, ``fit.gamma`` for the USL; ``c``,
+    ``service_s``, ``kappa_s`` for the pool (see the families' own pages).
+
+    Attributes
+    ----------
+    family
+        Name of the family.
+    parameters
+        Value of each parameter.
+    load, throughput
+        The points, sorted by load.
+    misfit
+        Root mean square of the relative residuals.
+    weights
+        Weight of every family that competed, summing to 1; one entry where the family was given.
+    held_out_error
+        Relative error of every family on high-load points it was not shown.
+    """
+
+    family: str
+    parameters: Mapping[str, float]
+    load: Array
+    throughput: Array
+    misfit: float
+    weights: Mapping[str, float]
+    held_out_error: Mapping[str, float]
+
+    def __getattr__(self, name: str) -> float:
+        values = self.__dict__.get("parameters", {})
+        if name in values:
+            return float(values[name])
+        msg = f"{type(self).__name__} of family {self.__dict__.get('family')!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+
+    @property
+    def _vector(self) -> Array:
+        return np.array([[self.parameters[p] for p in FAMILIES[self.family].parameters]])
+
+    @property
+    def peak_load(self) -> float:
+        """Load at which throughput is largest; ``inf`` where it never falls again."""
+        return float(FAMILIES[self.family].peak(self._vector)[0][0])
+
+    @property
+    def peak_throughput(self) -> float:
+        """Largest throughput, or the value it approaches; ``inf`` where it grows without bound."""
+        return float(FAMILIES[self.family].peak(self._vector)[1][0])
+
+    def predict(self, load: ArrayLike) -> Array:
+        """Throughput at any loads, same shape as ``load``."""
+        at = np.asarray(load, dtype=float)
+        return FAMILIES[self.family].predict(self._vector, at.reshape(1, -1)).reshape(at.shape)
+
+    def residuals(self) -> Array:
+        """Observed minus fitted throughput, in the order of ``load``."""
+        return self.throughput - self.predict(self.load)
+
+    def draws(self, n: int = 400, *, seed: int = 0) -> Array:
+        """Plausible parameters (n, P): refits to the curve with new noise.
+
+        The noise has the size of the residuals, itself uncertain as it is with few points, and larger where the
+        residuals follow one another, the sign of a curve of the wrong shape. Refits keep the bounds.
+        """
+        family, theta = FAMILIES[self.family], self._vector
+        free = len(self.load) - theta.shape[1]
+        if free < 1:
+            return np.full((n, theta.shape[1]), np.nan)
+        rng = np.random.default_rng(seed)
+        residual = self.residuals()
+        sd = np.sqrt(residual @ residual / free) * _misfit_inflation(residual)
+        unsure = np.sqrt(free / rng.chisquare(free, size=(n, 1)))
+        unit = max(float(self.throughput.max()), 1e-300)
+        scale = unit ** np.array(family.scale_power, dtype=float)
+        load = np.tile(self.load, (n, 1))
+        high = family.high(load)
+        start = np.clip(np.tile(theta / scale, (n, 1)), np.array(family.low), high)
+        y = (self.predict(self.load) + sd * unsure * rng.standard_normal((n, len(self.load)))) / unit
+        found = fit_batch(family.predict, load, y, start=start, low=np.array(family.low), high=high, iterations=25)
+        return family.settle(found.parameters * scale, load)
+
+    def interval(self, level: float = 0.9, *, n: int = 1000, seed: int = 0) -> pd.DataFrame:
+        """Interval of every parameter.
+
+        Parameters
+        ----------
+        level
+            Coverage, between 0 and 1.
+        n, seed
+            Bootstrap rounds and their seed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by parameter, columns ``low`` and ``high``. With as many parameters as points nothing is known of
+            the noise: the interval is then everything the parameter may be.
+
+        Examples
+        --------
+        >>> fit = fit_curve([1, 2, 4, 8, 16], [10, 19, 41, 79, 161], family="linear")
+        >>> fit.interval(0.9).round(1).loc["gamma"].tolist()
+        [9.9, 10.1]
+        """
+        import pandas as pd
+
+        if not 0.0 < level < 1.0:
+            raise InputError(
+                "the level of an interval is a share", problems=[Problem("level", repr(level), "between 0 and 1")]
+            )
+        family = FAMILIES[self.family]
+        drawn = self.draws(n, seed=seed)
+        if np.isnan(drawn).all():
+            bounds = np.array([family.low, family.high(self.load[None, :])[0]])
+        else:
+            bounds = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="nearest")
+        index = pd.Index(family.parameters, name="parameter")
+        return pd.DataFrame({"low": bounds[0], "high": bounds[1]}, index=index)
+
+    def summary(self) -> str:
+        """Say the curve in one line."""
+        values = ", ".join(f"{k}={v:.5g}" for k, v in self.parameters.items())
+        return f"{self.family} curve, {values}, peak {self.peak_throughput:.4g}/s, misfit {self.misfit:.1%}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Points and fit: load, throughput, fitted, relative error."""
+        import pandas as pd
+
+        fitted = self.predict(self.load)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error = (fitted - self.throughput) / self.throughput
+        return pd.DataFrame(
+            {"load": self.load, "throughput": self.throughput, "fitted": fitted, "relative_error": error}
+        )
+
+
+def _misfit_inflation(residual: Array) -> float:
+    """How much the noise must grow because residuals of neighbouring loads go together."""
+    total = float(residual @ residual)
+    if len(residual) < 5 or total <= 0:
+        return 1.0
+    r = float(np.clip(residual[1:] @ residual[:-1] / total, 0.0, 0.8))
+    return float(np.sqrt((1 + r) / (1 - r)))
+
+
+def _checked(load: ArrayLike, throughput: ArrayLike) -> tuple[Array, Array]:
+    arrays: dict[str, Array] = {}
+    problems: list[Problem] = []
+    for name, given in (("load", load), ("throughput", throughput)):
+        try:
+            values = np.asarray(given, dtype=float)
+        except (TypeError, ValueError) as error:
+            problems.append(Problem(name, str(error), "numbers"))
+            continue
+        arrays[name] = values
+        if values.ndim != 1 or values.size == 0:
+            problems.append(Problem(name, f"shape {values.shape}", "one or more numbers in a row"))
+        elif not np.isfinite(values).all():
+            where = int(np.flatnonzero(~np.isfinite(values))[0])
+            problems.append(Problem(f"{name}[{where}]", str(values[where]), "a finite number", "leave the step out"))
+        elif (values < 0).any() or (values > _LARGEST).any():
+            where = int(np.flatnonzero((values < 0) | (values > _LARGEST))[0])
+            problems.append(Problem(f"{name}[{where}]", f"{values[where]:g}", f"between 0 and {_LARGEST:g}"))
+        elif name == "load" and (values == 0).any():
+            problems.append(Problem("load", "0", "above 0", "leave out steps without load"))
+    if not problems and arrays["load"].shape != arrays["throughput"].shape:
+        problems.append(
+            Problem("throughput", f"{arrays['throughput'].size} values", f"{arrays['load'].size}, one for each load")
+        )
+    if not problems and not arrays["throughput"].any():
+        problems.append(Problem("throughput", "0 everywhere", "some requests served"))
+    if problems:
+        raise InputError("no curve can be fitted", problems=problems)
+    order = np.argsort(arrays["load"], kind="stable")
+    return arrays["load"][order], arrays["throughput"][order]
+
+
+def fit_curve(load: ArrayLike, throughput: ArrayLike, *, family: str | None = None) -> CurveFit:
+    """Fit throughput against load by least squares on throughput.
+
+    Parameters
+    ----------
+    load
+        Concurrency (users, connections, processors) of each point, above 0; the CPU fraction for ``utilization``.
+    throughput
+        Requests a second at each point.
+    family
+        One of ``linear, amdahl, usl, pool, mmc, utilization``; None lets all but the last compete on held-out
+        high load.
+
+    Returns
+    -------
+    CurveFit
+
+    Raises
+    ------
+    InputError
+        For arrays that hold no usable points, an unknown family, or fewer distinct loads than parameters.
+
+    Examples
+    --------
+    >>> load = [1, 18, 36, 72, 108, 144, 216]
+    >>> fit = fit_curve(load, [64.9, 995.9, 1652.4, 1853.2, 1828.9, 1775, 1702.2], family="usl")
+    >>> round(fit.alpha, 5), round(fit.gamma, 3), round(fit.peak_load, 1)
+    (0.02773, 89.995, 96.5)
+
+    References
+    ----------
+    .. [1] N. J. Gunther, "Guerrilla Capacity Planning", 2007 (the data: SPEC SDM91).
+    """
+    x, y = _checked(load, throughput)
+    if family is not None and family not in FAMILIES:
+        raise InputError(
+            "unknown curve family",
+            problems=[Problem("family", repr(family), ", ".join(FAMILIES), did_you_mean(str(family), FAMILIES))],
+        )
+    if family is None:
+        judged = contest(x, y, families=COMPETING)
+        name, weights, errors = judged.winner, judged.weights, judged.held_out_error
+    else:
+        name, weights, errors = family, {family: 1.0}, contest(x, y, families=[family]).held_out_error
+    needed = len(FAMILIES[name].parameters)
+    if len(np.unique(x)) < needed:
+        raise InputError(
+            f"too few points for the {name} curve",
+            problems=[
+                Problem("load", f"{len(np.unique(x))} distinct", f"{needed} or more", "run more steps, or use 'linear'")
+            ],
+        )
+    return _fitted(name, x, y, weights=weights, errors=errors)
+
+
+def _fitted(name: str, x: Array, y: Array, *, weights: Mapping[str, float], errors: Mapping[str, float]) -> CurveFit:
+    theta = fit_family(FAMILIES[name], x[None, :], y[None, :]).parameters
+    fitted = FAMILIES[name].predict(theta, x[None, :])[0]
+    positive = y > 0
+    misfit = float(np.sqrt(np.mean((fitted[positive] / y[positive] - 1.0) ** 2)))
+    values = dict(zip(FAMILIES[name].parameters, (float(v) for v in theta[0]), strict=True))
+    return CurveFit(name, values, x, y, misfit, dict(weights), dict(errors))
