@@ -1,0 +1,342 @@
+"""Promotions, past and coming: the brief of each as written in ``data/promotions.yaml``."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from pydantic import Field
+
+from capacity.contract import Contract, Count, Day, Fault, Moment, Name, NonNegative, Positive, Range, Text
+from capacity.display.escape import safe_slug
+from capacity.document import check_document
+from capacity.errors import InputError, did_you_mean
+from capacity.phases import Phase, elapsed, fill_phases, order_faults, phase_faults
+from capacity.settings import require_zone
+
+__all__ = [
+    "Actual",
+    "Expectation",
+    "Freeze",
+    "Inventory",
+    "Phase",
+    "Promotion",
+    "Promotions",
+    "Range",
+    "ThirdPartyTerm",
+    "parse_promotions",
+]
+
+
+class Freeze(Contract):
+    """When changes are not allowed; the end is not part of it."""
+
+    starts_at: Moment
+    ends_at: Moment
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield an end that is not after the start."""
+        yield from order_faults(self.starts_at, self.ends_at)
+
+
+class ThirdPartyTerm(Contract):
+    """What a third party has promised for one promotion.
+
+    Parameters
+    ----------
+    name
+        A service of the catalogue.
+    sla_qps
+        Requests per second it takes; replaces the service's `max_qps` for this promotion.
+    contact
+        Whom to call.
+    """
+
+    name: Name
+    sla_qps: Positive | None = None
+    contact: Text = ""
+
+
+class Inventory(Contract):
+    """What can be sold. Sold out means no more orders: `units` caps the transactions."""
+
+    units: Count
+
+
+class Expectation(Contract):
+    """The business's own estimate of the promotion's largest day.
+
+    Parameters
+    ----------
+    dau, dat
+        Active users and orders placed on that day.
+    peak_tps
+        Completed orders per second in the worst second.
+    basis
+        What it rests on.
+    owner
+        Who answers for it.
+    signed_at
+        The day it was signed; it is invisible to an `as_of` of that day or earlier.
+    """
+
+    dau: Range | None = None
+    dat: Range | None = None
+    peak_tps: Range | None = None
+    basis: Text = ""
+    owner: Text = ""
+    signed_at: Day | None = None
+
+
+class Actual(Contract):
+    """What is remembered of a past promotion where its traffic history has expired.
+
+    Parameters
+    ----------
+    dau, dat
+        Of its largest day.
+    peak_tps
+        Completed orders in the worst second.
+    peak_at
+        When that was.
+    peak_qps
+        Requests in the worst second, by service.
+    """
+
+    dau: NonNegative | None = None
+    dat: NonNegative | None = None
+    peak_tps: NonNegative | None = None
+    peak_at: Moment | None = None
+    peak_qps: dict[Name, NonNegative] = Field(default_factory=dict)
+
+
+class Promotion(Contract):
+    """One promotion.
+
+    Times are in the workspace's zone when read from a file. Python compares and subtracts two times of
+    one zone by the clock on the wall: use `duration`, or convert to UTC, across a clock change.
+
+    Parameters
+    ----------
+    id
+        Unique.
+    kind
+        Promotions of one kind are comparable with each other.
+    starts_at, ends_at
+        The end is not part of it.
+    intensity
+        Depth of the offer relative to others of its kind.
+    phases
+        Complete and in time order; see `capacity.phases` for the rule behind those not given.
+    freeze
+        When changes are not allowed.
+    background, objectives, products
+        Kick-off facts, free text.
+    third_parties
+        Terms that hold for this promotion.
+    inventory
+        What can be sold.
+    expected
+        The business's estimate.
+    actual
+        What came, of a past promotion.
+
+    Examples
+    --------
+    >>> promotion = Promotion(id="2026-double11", kind="double11",
+    ...     starts_at="2026-11-10T20:00+08:00", ends_at="2026-11-12T00:00+08:00")
+    >>> promotion.duration
+    datetime.timedelta(days=1, seconds=14400)
+    >>> [phase.name for phase in promotion.phases]
+    ['before', 'opening', 'day', 'evening', 'after']
+    >>> [str(day) for day in promotion.dates]
+    ['2026-11-10', '2026-11-11']
+    """
+
+    id: Name
+    kind: Name
+    starts_at: Moment
+    ends_at: Moment
+    intensity: Positive = 1.0
+    phases: tuple[Phase, ...] = ()
+    freeze: Freeze | None = None
+    background: Text = ""
+    objectives: tuple[Text, ...] = ()
+    products: tuple[Text, ...] = ()
+    third_parties: tuple[ThirdPartyTerm, ...] = ()
+    inventory: Inventory | None = None
+    expected: Expectation | None = None
+    actual: Actual | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield ends before starts, phases out of place, third parties named twice."""
+        wrong = list(order_faults(self.starts_at, self.ends_at))
+        yield from wrong
+        if not wrong:
+            yield from phase_faults(self.phases, starts_at=self.starts_at, ends_at=self.ends_at)
+        names: set[str] = set()
+        for place, term in enumerate(self.third_parties):
+            if term.name in names:
+                yield Fault(("third_parties", place, "name"), repr(term.name), "each third party once")
+            names.add(term.name)
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Complete the phases once; faults are told by the validator that follows."""
+        if any(order_faults(self.starts_at, self.ends_at)):
+            return
+        if any(phase_faults(self.phases, starts_at=self.starts_at, ends_at=self.ends_at)):
+            return
+        zone = self.starts_at.tzinfo or UTC
+        try:
+            phases = fill_phases(self.phases, starts_at=self.starts_at, ends_at=self.ends_at, zone=zone)
+        except OverflowError:
+            return
+        given = self.model_fields_set
+        object.__setattr__(self, "phases", phases)
+        object.__setattr__(self, "__pydantic_fields_set__", given)
+
+    @property
+    def duration(self) -> timedelta:
+        """Elapsed time from start to end."""
+        return elapsed(self.starts_at, self.ends_at)
+
+    @property
+    def dates(self) -> tuple[date, ...]:
+        """Local days that the promotion touches."""
+        last = (self.ends_at.astimezone(UTC) - timedelta(microseconds=1)).astimezone(self.starts_at.tzinfo).date()
+        first = self.starts_at.date()
+        return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
+
+    @property
+    def slug(self) -> str:
+        """The id as one safe path component."""
+        return safe_slug(self.id)
+
+    def as_of(self, day: date) -> "Promotion":
+        """Return what was known when `day` began, in the promotion's own zone."""
+        begins = datetime.combine(day, time(), tzinfo=self.starts_at.tzinfo)
+        changes: dict[str, None] = {}
+        if self.actual is not None and elapsed(self.ends_at, begins) < timedelta(0):
+            changes["actual"] = None
+        signed = self.expected.signed_at if self.expected is not None else None
+        if signed is not None and signed >= day:
+            changes["expected"] = None
+        return self.model_copy(update=changes) if changes else self
+
+
+class Promotions(Mapping[str, Promotion]):
+    """All promotions by id, in time order.
+
+    Examples
+    --------
+    >>> one = Promotion(id="2025-618", kind="618", starts_at="2025-06-17T20:00+08:00", ends_at="2025-06-19T00:00+08:00")
+    >>> Promotions([one])["2025-628"]
+    Traceback (most recent call last):
+    capacity.errors.InputError: no promotion '2025-628' in data/promotions.yaml
+    Next: did you mean '2025-618'?
+    """
+
+    def __init__(self, promotions: Iterable[Promotion] = (), *, where: str = "data/promotions.yaml") -> None:
+        ordered = sorted(promotions, key=lambda p: (p.starts_at.astimezone(UTC), p.id))
+        self._by_id = {promotion.id: promotion for promotion in ordered}
+        self._where = where
+        if len(self._by_id) != len(ordered):
+            raise InputError(f"{where} has promotions with the same id")
+
+    def __getitem__(self, promotion_id: str) -> Promotion:
+        if promotion_id in self._by_id:
+            return self._by_id[promotion_id]
+        known = ", ".join(list(self._by_id)[-5:])
+        remedy = did_you_mean(str(promotion_id), self._by_id) or (f"the newest are {known}" if known else "write one")
+        raise InputError(f"no promotion {promotion_id!r} in {self._where}", remedy=remedy)
+
+    def __contains__(self, promotion_id: object) -> bool:
+        return promotion_id in self._by_id
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_id)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __repr__(self) -> str:
+        return f"<Promotions: {', '.join(self._by_id) or 'none'}>"
+
+    def of_kind(self, kind: str) -> "Promotions":
+        """Return those of one kind."""
+        return self._only(p for p in self.values() if p.kind == kind)
+
+    def before(self, moment: datetime | date) -> "Promotions":
+        """Return those that are over at a moment (of a day: when it begins, in each promotion's zone)."""
+        return self._only(p for p in self.values() if elapsed(p.ends_at, _moment(moment, p)) >= timedelta(0))
+
+    def as_of(self, day: date) -> "Promotions":
+        """Return what was known when `day` began.
+
+        All promotions stay, as plans are known ahead; the `actual` of one that was not over, and an
+        `expected` signed on `day` or later, are gone.
+        """
+        return self._only(p.as_of(day) for p in self.values())
+
+    def _only(self, promotions: Iterable[Promotion]) -> "Promotions":
+        return Promotions(promotions, where=self._where)
+
+
+def parse_promotions(text: str, *, timezone: str, where: str = "data/promotions.yaml") -> Promotions:
+    """Read ``data/promotions.yaml``.
+
+    Parameters
+    ----------
+    text
+        The file's content: a list of promotions.
+    timezone
+        IANA name of the workspace's zone. A time without an offset is in it; all times come back in it.
+    where
+        The file's name in messages.
+
+    Returns
+    -------
+    Promotions
+        Checked.
+
+    Raises
+    ------
+    InputError
+        With every problem of the file.
+
+    Examples
+    --------
+    >>> text = '''
+    ... - id: 2026-double11
+    ...   kind: double11
+    ...   starts_at: 2026-11-10T20:00
+    ...   ends_at: 2026-11-12T00:00+08:00
+    ... '''
+    >>> parse_promotions(text, timezone="Asia/Shanghai")["2026-double11"].starts_at.isoformat()
+    '2026-11-10T20:00:00+08:00'
+    """
+    zone = require_zone(timezone, where=where)
+    found = check_document(
+        text, model=list[Promotion], where=where, context={"zone": zone}, label="id", checks=_between
+    )
+    return Promotions(found, where=where)
+
+
+def _between(_sound: Mapping[int, Promotion], raw: Sequence[Any]) -> Iterator[Fault]:
+    """Ids name folders: they must differ, also as file systems see them."""
+    first: dict[str, int] = {}
+    for place, item in enumerate(raw):
+        promotion_id = item.get("id") if isinstance(item, dict) else None
+        if not isinstance(promotion_id, str):
+            continue
+        folder = safe_slug(promotion_id).casefold()
+        if folder in first:
+            other = raw[first[folder]]["id"]
+            expected = "an id of its own" if other == promotion_id else f"an id unlike {other!r} beyond its case"
+            yield Fault((place, "id"), repr(promotion_id), expected, f"item {first[folder] + 1} has it already")
+        first.setdefault(folder, place)
+
+
+def _moment(moment: datetime | date, promotion: Promotion) -> datetime:
+    if isinstance(moment, datetime):
+        return moment if moment.tzinfo else moment.replace(tzinfo=promotion.starts_at.tzinfo)
+    return datetime.combine(moment, time(), tzinfo=promotion.starts_at.tzinfo)

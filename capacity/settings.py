@@ -1,0 +1,147 @@
+"""The workspace's settings and the risk it is ready to take (``capacity.toml``)."""
+
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field
+
+from capacity.contract import Contract, Count, Fault, Name, OpenFraction, PositiveFraction, Text
+from capacity.document import check_document
+from capacity.errors import InputError, Problem, did_you_mean
+
+
+def find_zone(name: str) -> ZoneInfo | None:
+    """Return the time zone of an IANA name, or nothing when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+class Risk(Contract):
+    """What may go wrong, and how often.
+
+    Parameters
+    ----------
+    overload_probability
+        That any core service is overloaded in the promotion, jointly; 0.05 is 1 in 20.
+    non_core_overload_probability
+        The same, jointly over non-core services. Degradable ones are protected by limits.
+    zone_losses
+        How many zones may be lost at the peak.
+    utilization_ceiling
+        A policy on top: share of the capacity at the SLO that a plan may use.
+
+    Examples
+    --------
+    >>> Risk().overload_probability
+    0.05
+    """
+
+    overload_probability: OpenFraction = 0.05
+    non_core_overload_probability: OpenFraction = 0.2
+    zone_losses: Count = 1
+    utilization_ceiling: PositiveFraction = 1.0
+
+
+class Settings(Contract):
+    """What holds for a whole workspace.
+
+    Parameters
+    ----------
+    timezone
+        IANA name; a time without an offset is in this zone, a day is a day of this zone.
+    currency
+        Of all costs; a three-letter code.
+    country
+        Whose holidays count; a two-letter code, ``None`` for none.
+    engine
+        ``duckdb``, or a connection URL of another engine.
+    risk
+        See `Risk`.
+
+    Examples
+    --------
+    >>> Settings(timezone="Asia/Shanghai", country="CN").zone
+    zoneinfo.ZoneInfo(key='Asia/Shanghai')
+    >>> Settings(timezone="UTC", currency="EUR", risk={"zone_losses": 0}).assumptions()[0]
+    'country is not given: no public holidays are counted in forecasts'
+    """
+
+    timezone: Name = "UTC"
+    currency: str = Field(default="CNY", strict=True, pattern="^[A-Z]{3}$")
+    country: str | None = Field(default=None, strict=True, pattern="^[A-Z]{2}$")
+    engine: Text = "duckdb"
+    risk: Risk = Risk()
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield an unknown time zone."""
+        if find_zone(self.timezone) is None:
+            remedy = did_you_mean(self.timezone, available_timezones())
+            yield Fault(("timezone",), repr(self.timezone), "an IANA time zone such as Asia/Shanghai", remedy)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The workspace's time zone."""
+        return ZoneInfo(self.timezone)
+
+    def assumptions(self) -> list[str]:
+        """Say every default that is in use, with its effect."""
+        found = []
+        if self.assumed("timezone"):
+            found.append("timezone is not given: days and times without an offset are read as UTC")
+        if self.assumed("currency"):
+            found.append(f"currency is not given: costs are called {self.currency}")
+        if self.country is None:
+            found.append("country is not given: no public holidays are counted in forecasts")
+        meanings = {
+            "overload_probability": "a core service may be overloaded in {} of promotions",
+            "non_core_overload_probability": "a non-core service may be overloaded in {} of promotions",
+            "zone_losses": "{} zone may be lost at the peak",
+            "utilization_ceiling": "a plan may use {} of the capacity at the SLO",
+        }
+        for key, meaning in meanings.items():
+            if self.risk.assumed(key):
+                value = getattr(self.risk, key)
+                shown = str(value) if key == "zone_losses" else f"{100 * value:g} %"
+                found.append(f"risk.{key} is not given: {meaning.format(shown)}")
+        return found
+
+
+def parse_settings(text: str, *, where: str = "capacity.toml") -> Settings:
+    """Read ``capacity.toml``.
+
+    Parameters
+    ----------
+    text
+        The file's content.
+    where
+        Its name in messages.
+
+    Returns
+    -------
+    Settings
+        Checked.
+
+    Raises
+    ------
+    InputError
+        With every problem of the file.
+
+    Examples
+    --------
+    >>> parse_settings('timezone = "Asia/Shanghai"').risk.zone_losses
+    1
+    """
+    settings: Settings = check_document(text, model=Settings, where=where, notation="toml")
+    return settings
+
+
+def require_zone(name: str, *, where: str) -> ZoneInfo:
+    """Return the time zone of an IANA name, or raise an `InputError` that suggests one."""
+    zone = find_zone(name)
+    if zone is None:
+        remedy = did_you_mean(name, available_timezones())
+        problem = Problem(where, repr(name), "an IANA time zone such as Asia/Shanghai", remedy)
+        raise InputError(f"unknown time zone {name!r}", problems=[problem])
+    return zone
