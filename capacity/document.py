@@ -157,7 +157,7 @@ class _Report:
 
     def take(self, error: ValidationError, base: Path) -> set[str]:
         """Add a validation's errors; return the item's keys that they concern."""
-        keys = set()
+        keys: set[str] = set()
         for detail in error.errors(include_url=False):
             loc = tuple(detail["loc"])
             keys.update(str(step) for step in loc[:1])
@@ -326,12 +326,12 @@ _NOTHING = object()
 
 def _at(value: Any, path: Path) -> Any:
     for step in path:
-        if (isinstance(value, dict) and step in value) or (
-            isinstance(value, (list, tuple)) and isinstance(step, int) and 0 <= step < len(value)
-        ):
-            value = value[step]
-        else:
+        inside = isinstance(value, dict) and step in value
+        if not inside and isinstance(value, (list, tuple)) and isinstance(step, int):
+            inside = 0 <= step < len(value)
+        if not inside:
             return _NOTHING
+        value = value[step]
     return value
 
 

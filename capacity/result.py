@@ -150,4 +150,6 @@ def quantile_frame(
 
     table = quantiles(samples, probabilities, axis=axis)
     table = table.reshape(len(table), -1)
-    return pd.DataFrame(table.T, index=index, columns=[quantile_name(p) for p in probabilities])
+    return pd.DataFrame(
+        table.T, index=None if index is None else pd.Index(index), columns=[quantile_name(p) for p in probabilities]
+    )

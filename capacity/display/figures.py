@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -59,7 +60,7 @@ _DPI = 144
 
 
 @cache
-def _style() -> Mapping[str, Any]:
+def _style() -> Any:
     installed = {font.name for font in font_manager.fontManager.ttflist}
     return {
         "font.family": "sans-serif",
@@ -69,7 +70,7 @@ def _style() -> Mapping[str, Any]:
         "axes.labelcolor": INK,
         "axes.axisbelow": True,
         "axes.grid": True,
-        "axes.prop_cycle": mpl.cycler(color=PALETTE),
+        "axes.prop_cycle": cycler(color=PALETTE),
         "axes.spines.right": False,
         "axes.spines.top": False,
         "axes.unicode_minus": True,
@@ -154,7 +155,7 @@ def draw_band(
     color
         Of the band.
     """
-    axes.fill_between(x, low, high, color=color, alpha=0.18, linewidth=0, label=f"{format_percent(coverage)} interval")  # type: ignore[arg-type]
+    axes.fill_between(x, low, high, color=color, alpha=0.18, linewidth=0, label=f"{format_percent(coverage)} interval")
 
 
 def label_line(
