@@ -41,13 +41,21 @@ class Contest:
         return max(self.weights, key=lambda name: self.weights[name])
 
 
-def fit_family(family: Family, load: Array, throughput: Array, *, weight: Array | None = None) -> BatchFit:
+def fit_family(
+    family: Family, load: Array, throughput: Array, *, weight: Array | None = None, exact: bool = False
+) -> BatchFit:
     """Least squares of one family on stacks (B, n), in units in which the numbers are near one."""
     unit = np.maximum(throughput.max(axis=1, keepdims=True), 1e-300)
     y = throughput / unit
     bounds = np.array(family.low), family.high(load)
     found = best_of_starts(
-        family.predict, load, y, starts=family.starts(load, y), low=bounds[0], high=bounds[1], weight=weight
+        family.predict if exact else family.rough,
+        load,
+        y,
+        starts=family.starts(load, y),
+        low=bounds[0],
+        high=bounds[1],
+        weight=weight,
     )
     scale = unit ** np.array(family.scale_power)
     jacobian = found.jacobian * unit[:, :, None] / scale[:, None, :]
@@ -96,7 +104,7 @@ def contest(load: Array, throughput: Array, *, families: Sequence[str]) -> Conte
             continue
         fitted = fit_family(family, *tile, weight=(~hidden).astype(float))
         with np.errstate(divide="ignore", invalid="ignore"):
-            miss = (family.predict(fitted.parameters, tile[0]) - tile[1]) / np.maximum(tile[1], 1e-300)
+            miss = (family.rough(fitted.parameters, tile[0]) - tile[1]) / np.maximum(tile[1], 1e-300)
         errors[name] = float(np.sqrt(np.mean(np.nan_to_num(miss[hidden], nan=1e3) ** 2)))
     if not errors:
         return Contest({}, {"linear": 1.0})

@@ -104,7 +104,7 @@ class CurveFit(Result):
         high = family.high(load)
         start = np.clip(np.tile(theta / scale, (n, 1)), np.array(family.low), high)
         y = (self.predict(self.load) + sd * unsure * rng.standard_normal((n, len(self.load)))) / unit
-        found = fit_batch(family.predict, load, y, start=start, low=np.array(family.low), high=high, iterations=25)
+        found = fit_batch(family.rough, load, y, start=start, low=np.array(family.low), high=high, iterations=25)
         return family.settle(found.parameters * scale, load)
 
     def interval(self, level: float = 0.9, *, n: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -258,7 +258,7 @@ def fit_curve(load: ArrayLike, throughput: ArrayLike, *, family: str | None = No
 
 
 def _fitted(name: str, x: Array, y: Array, *, weights: Mapping[str, float], errors: Mapping[str, float]) -> CurveFit:
-    theta = fit_family(FAMILIES[name], x[None, :], y[None, :]).parameters
+    theta = fit_family(FAMILIES[name], x[None, :], y[None, :], exact=True).parameters
     fitted = FAMILIES[name].predict(theta, x[None, :])[0]
     positive = y > 0
     misfit = float(np.sqrt(np.mean((fitted[positive] / y[positive] - 1.0) ** 2)))

@@ -1,0 +1,51 @@
+"""The stated rules: how far an answer may go beyond what was measured, and what is assumed where nothing is known.
+
+Every number here is a judgement. Each is said in the assumptions of a result that uses it.
+"""
+
+from __future__ import annotations
+
+MOST_BEYOND = 1.25
+"""A capacity is never quoted above this multiple of the highest load that was seen to hold."""
+
+CPU_CEILING = 0.85
+"""Latency breaks before the CPU is always busy: the utilization law is read at this fraction, not at 1."""
+
+RUN_SPREAD = 0.02
+"""Log standard deviation between runs of one service when only one run is known."""
+
+INSTANCE_SPREAD = 0.02
+"""Log standard deviation between instances of one type; a test of n instances averages it."""
+
+AGE_SPREAD_PER_YEAR = 0.05
+"""Log standard deviation a service's capacity drifts in a year of changes."""
+
+NOT_PRODUCTION_LOSS = 0.15
+"""A test outside production may flatter by this much (half-normal) where no service has been tested in both."""
+
+MOCKED_LOSS = 0.05
+"""A test with mocked dependencies may flatter by this much (half-normal)."""
+
+VERSION_SPREAD = 0.05
+"""Log standard deviation added when the version tested is not the version running."""
+
+INSTANCE_TYPE_SPREAD = 0.15
+"""Log standard deviation added when the instance type tested is not the one running."""
+
+OPEN_MODEL_SHARE = 0.25
+"""Share of samples in which a closed test is read through the open queue that production is."""
+
+WITHOUT_SLO = 0.8
+"""Share of the largest throughput that is called capacity where no latency objective is given."""
+
+ERRORS_BREAK = 0.05
+"""Fraction of errors above which a step never counts as served well, whatever the objective says."""
+
+STABLE_SHARE = 0.97
+"""Achieved over offered below which an open step was not keeping up."""
+
+FLAT_ELASTICITY = 0.1
+"""Throughput growth per growth of load below which the knee is behind."""
+
+PRODUCTION_RANK = 3
+"""Production's lower bound is the third-busiest interval within the objective: one bad counter must not set it."""
