@@ -6,8 +6,8 @@ from typing import Any, Literal, Self, overload
 
 from pydantic import Field, field_validator
 
-from capacity.contract import Contract, Day, Fault, Name, Positive, Text
 from capacity.document import check_document, to_yaml
+from capacity.document.contract import Contract, Day, Fault, Name, Positive, Text
 
 Parameter = Literal["dau", "dat_per_dau", "requests_per_dat", "peak_share", "burst", "instance_capacity_qps"]
 

@@ -5,17 +5,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field
 
-from capacity.contract import Contract, Count, Fault, Name, OpenFraction, PositiveFraction, Text
 from capacity.document import check_document
-from capacity.errors import InputError, Problem, did_you_mean
-
-
-def find_zone(name: str) -> ZoneInfo | None:
-    """Return the time zone of an IANA name, or nothing when there is none."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return None
+from capacity.document.contract import Contract, Count, Fault, Name, OpenFraction, PositiveFraction, Text
+from capacity.document.zones import find_zone
+from capacity.errors import did_you_mean
 
 
 class Risk(Contract):
@@ -135,13 +128,3 @@ def parse_settings(text: str, *, where: str = "capacity.toml") -> Settings:
     """
     settings: Settings = check_document(text, model=Settings, where=where, notation="toml")
     return settings
-
-
-def require_zone(name: str, *, where: str) -> ZoneInfo:
-    """Return the time zone of an IANA name, or raise an `InputError` that suggests one."""
-    zone = find_zone(name)
-    if zone is None:
-        remedy = did_you_mean(name, available_timezones())
-        problem = Problem(where, repr(name), "an IANA time zone such as Asia/Shanghai", remedy)
-        raise InputError(f"unknown time zone {name!r}", problems=[problem])
-    return zone

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from capacity.contract import (
+from capacity.document.contract import (
     Contract,
     Count,
     Day,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from capacity.service import Call, Service
+from capacity.catalog.service import Call, Service
 
 
 class _Rule(NamedTuple):

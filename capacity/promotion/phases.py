@@ -16,7 +16,7 @@ its name is given. So the phases never overlap and leave no second of the promot
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
-from capacity.contract import Contract, Fault, Moment, Name
+from capacity.document.contract import Contract, Fault, Moment, Name
 
 MARGIN = timedelta(hours=24)
 _Span = tuple[datetime, datetime]

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from capacity.contract import Fault
+from capacity.document.contract import Fault
+from capacity.document.notation import Document, Path, parse_toml, parse_yaml, to_yaml
 from capacity.errors import InputError, Problem, did_you_mean
-from capacity.notation import Document, Path, parse_toml, parse_yaml, to_yaml
 
 __all__ = ["Checks", "check_document", "read_text", "read_toml", "read_yaml", "to_yaml"]
 
@@ -117,7 +117,7 @@ def check_document(
 
     Examples
     --------
-    >>> from capacity.contract import Contract, Count
+    >>> from capacity.document.contract import Contract, Count
     >>> class Door(Contract):
     ...     width_mm: Count
     >>> check_document("width_mm: 900", model=Door, where="door.yaml")
