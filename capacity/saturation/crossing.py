@@ -88,7 +88,7 @@ def excess_draws(
 
 
 def _filled_gaps(values: Array) -> Array:
-    """A step whose percentile is missing takes the next heavier one's, which cannot be lower; else the lighter one's."""
+    """Fill a step's missing percentile with the next heavier one's, which cannot be lower; else the lighter one's."""
     known = np.flatnonzero(np.isfinite(values))
     at = np.minimum(np.searchsorted(known, np.arange(len(values))), len(known) - 1)
     return np.asarray(values[known[at]])

@@ -115,7 +115,7 @@ def with_imputed_tails(latency: dict[str, Array]) -> tuple[dict[str, Array], dic
 
 
 def percentile_log_sd(steps: Steps, part: str) -> Array:
-    """Sampling error of a latency percentile, as standard deviation of its logarithm, (n,).
+    """Compute the sampling error of a latency percentile, as standard deviation of its logarithm, (n,).
 
     Uses the density that the distance between p95 and p99 implies; neighbouring requests share a queue, so steps of a
     busy server count for fewer requests than they have.

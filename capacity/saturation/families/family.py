@@ -33,7 +33,7 @@ class Family(ABC):
 
     @abstractmethod
     def starts(self, load: Array, throughput: Array) -> Array:
-        """Starting parameters (B, K, P) for the least-squares search."""
+        """Give starting parameters (B, K, P) for the least-squares search."""
 
     @abstractmethod
     def peak(self, parameters: Array) -> tuple[Array, Array]:

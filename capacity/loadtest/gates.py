@@ -1,0 +1,222 @@
+"""What a load test is worth: named verdicts, each with its number, its consequence and its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Verdict = Literal["ok", "flagged", "bounded", "excluded", "unknown"]
+
+LITTLE_TOLERANCE = 0.05
+LITTLE_TOLERANCE_FROM_MEDIAN = 0.25
+GENERATOR_SHORTFALL = 0.03
+FLAT_LATENCY = 0.10
+ERRORS_AS_THROUGHPUT = 0.01
+LEAST_STEPS = 4
+KNEE_ELASTICITY = 0.5
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One check of a run or of one of its steps.
+
+    Attributes
+    ----------
+    name
+        What was checked.
+    verdict
+        ``ok``; ``flagged``: used, and said; ``bounded``: the run gives a lower bound only; ``excluded``: not used;
+        ``unknown``: the file does not say enough.
+    value, threshold
+        The number behind the verdict and where it turns; None where there is none.
+    says
+        The finding and its consequence, in words.
+    remedy
+        What to do about it.
+    step
+        Index of the step, None for the whole run.
+    """
+
+    name: str
+    verdict: Verdict
+    value: float | None = None
+    threshold: float | None = None
+    says: str = ""
+    remedy: str = ""
+    step: int | None = None
+
+
+def check_steps(steps: pd.DataFrame) -> tuple[Gate, ...]:
+    """Check the steps of a run by themselves.
+
+    Examples
+    --------
+    >>> from capacity.loadtest.steps import to_frame
+    >>> rows = [{"achieved_qps": 90.0, "concurrency": 10.0, "mean_ms": 200.0}]
+    >>> [(g.name, g.verdict, round(g.value, 2)) for g in check_steps(to_frame(rows)) if g.name == "littles_law"]
+    [('littles_law', 'excluded', 0.8)]
+    """
+    found = [*_littles_law(steps), *_generator(steps), *_errors(steps)]
+    excluded = {g.step for g in found if g.verdict == "excluded"}
+    usable = steps.loc[[i for i in range(len(steps)) if i not in excluded]]
+    return (*found, *_enough(usable), *_knee(usable, found))
+
+
+def _column(steps: pd.DataFrame, name: str) -> Array:
+    if name not in steps:
+        return np.full(len(steps), np.nan)
+    return steps[name].to_numpy(dtype=float)
+
+
+def _littles_law(steps: pd.DataFrame) -> Iterator[Gate]:
+    """X·R = N must hold in any steady step; a step where it does not was not steady, or its columns disagree."""
+    x, n = _column(steps, "achieved_qps"), _column(steps, "concurrency")
+    mean, p50, p95 = (_column(steps, c) for c in ("mean_ms", "p50_ms", "p95_ms"))
+    remedy = "compute X, R and N from the tool's per-request rows over the same window, warm-up left out"
+    for i in range(len(steps)):
+        if np.isnan(n[i]):
+            continue
+        if np.isfinite(mean[i]):
+            gap = x[i] * mean[i] / 1e3 / n[i] - 1.0
+            bad = abs(gap) > LITTLE_TOLERANCE
+            says = f"X·R/N − 1 = {gap:+.1%}" + ("; the step was not steady and is left out" if bad else "")
+            yield Gate(
+                "littles_law", "excluded" if bad else "ok", abs(gap), LITTLE_TOLERANCE, says, remedy if bad else "", i
+            )
+        elif np.isfinite(p50[i]) and np.isfinite(p95[i]) and p50[i] > 0:
+            yield _little_from_median(i, x[i], p50[i], p95[i], n[i], remedy)
+        else:
+            yield Gate("littles_law", "unknown", None, LITTLE_TOLERANCE, "no mean latency", "add mean_ms", i)
+
+
+def _little_from_median(i: int, x: float, p50: float, p95: float, n: float, remedy: str) -> Gate:
+    # The median is not the mean. A lognormal through p50 and p95 gives a mean that may be wrong by a quarter, so only a
+    # gap larger than that says something, and a smaller one says nothing.
+    sigma = np.log(p95 / p50) / 1.6449
+    gap = float(x * p50 / 1e3 * np.exp(min(sigma, 2.0) ** 2 / 2) / n - 1.0)
+    if abs(gap) > LITTLE_TOLERANCE_FROM_MEDIAN:
+        says = f"X·R/N − 1 ≈ {gap:+.0%} even with the mean guessed from p50 and p95"
+        return Gate("littles_law", "flagged", abs(gap), LITTLE_TOLERANCE_FROM_MEDIAN, says, remedy, i)
+    says = "the mean latency is not given, and p50 is not the mean"
+    return Gate("littles_law", "unknown", abs(gap), LITTLE_TOLERANCE_FROM_MEDIAN, says, "add mean_ms", i)
+
+
+def _tail(steps: pd.DataFrame) -> Array:
+    for name in ("p95_ms", "p99_ms", "p50_ms", "mean_ms"):
+        values = _column(steps, name)
+        if np.isfinite(values).sum() >= 2:
+            return values
+    return np.full(len(steps), np.nan)
+
+
+def _generator(steps: pd.DataFrame) -> Iterator[Gate]:
+    """Tell a server that is full, and answers slower or refuses, from one that is merely asked less."""
+    offered, x = _column(steps, "offered_qps"), _column(steps, "achieved_qps")
+    tail, cpu, errors = _tail(steps), _column(steps, "cpu_fraction"), np.nan_to_num(_column(steps, "error_fraction"))
+    seconds = np.nan_to_num(_column(steps, "seconds"), nan=60.0)
+    remedy = "run the step from more generators, or with more connections"
+    for i in range(len(steps)):
+        if np.isnan(offered[i]):
+            continue
+        short = 1.0 - x[i] / offered[i]
+        chance = 3.0 / np.sqrt(max(offered[i] * seconds[i], 1.0))
+        if short <= GENERATOR_SHORTFALL + min(chance, 0.2):
+            yield Gate(
+                "generator_saturated", "ok", float(short), GENERATOR_SHORTFALL, "achieved what was offered", "", i
+            )
+            continue
+        before = [k for k in range(len(steps)) if np.isfinite(tail[k]) and x[k] <= 1.03 * x[i] and k != i]
+        near = max(before, key=lambda k: x[k], default=None)
+        if near is None or np.isnan(tail[i]):
+            says = f"achieved {short:.0%} less than offered; nothing tells whether server or generator was full"
+            yield Gate("generator_saturated", "unknown", float(short), GENERATOR_SHORTFALL, says, remedy, i)
+            continue
+        flat = tail[i] <= (1 + FLAT_LATENCY) * tail[near] and errors[i] <= errors[near] + 0.01
+        busy = np.isfinite(cpu[i]) and cpu[i] >= 0.9
+        if flat and not busy and x[near] >= 0.5 * x[i]:
+            says = f"achieved {short:.0%} less than offered while latency stayed flat: it counts as what was achieved"
+            yield Gate("generator_saturated", "bounded", float(short), GENERATOR_SHORTFALL, says, remedy, i)
+        else:
+            says = f"achieved {short:.0%} less than offered while latency rose: the server was full"
+            yield Gate("generator_saturated", "ok", float(short), GENERATOR_SHORTFALL, says, "", i)
+
+
+def _errors(steps: pd.DataFrame) -> Iterator[Gate]:
+    errors = _column(steps, "error_fraction")
+    for i in np.flatnonzero(errors > ERRORS_AS_THROUGHPUT):
+        says = f"{errors[i]:.1%} errors are in its throughput; only answers without error are counted as served"
+        remedy = "count errors apart, and find out what fails"
+        yield Gate("errors_as_throughput", "flagged", float(errors[i]), ERRORS_AS_THROUGHPUT, says, remedy, int(i))
+
+
+def _enough(steps: pd.DataFrame) -> Iterator[Gate]:
+    offered = _column(steps, "offered_qps")
+    load = np.where(np.isfinite(offered), offered, _column(steps, "concurrency"))
+    count = len(np.unique(np.round(load, 9)))
+    if count < LEAST_STEPS:
+        says = f"{count} usable steps at different loads: no curve can be judged, the run bounds capacity at most"
+        yield Gate(
+            "too_few_steps", "bounded", count, LEAST_STEPS, says, "run the staircase of `capacity loadtest plan`"
+        )
+    else:
+        yield Gate("too_few_steps", "ok", count, LEAST_STEPS, f"{count} usable steps at different loads")
+
+
+def _knee(steps: pd.DataFrame, found: Sequence[Gate]) -> Iterator[Gate]:
+    offered, x = _column(steps, "offered_qps"), _column(steps, "achieved_qps")
+    limited = {g.step for g in found if g.name == "generator_saturated" and g.verdict == "bounded"}
+    load = np.where(np.isfinite(offered), offered, _column(steps, "concurrency"))
+    keep = np.array([i not in limited for i in steps.index], dtype=bool) & (x > 0) if len(steps) else np.zeros(0, bool)
+    load, x = load[keep], x[keep]
+    if len(np.unique(load)) < 3:
+        yield Gate("knee_reached", "unknown", None, KNEE_ELASTICITY, "too few steps to tell", "test heavier loads")
+        return
+    order = np.argsort(load, kind="stable")
+    load, x = load[order], x[order]
+    top = np.unique(np.concatenate([np.flatnonzero(load >= 0.6 * load[-1]), [len(load) - 2, len(load) - 1]]))
+    growth = np.polyfit(np.log(load[top]), np.log(x[top]), 1)[0] if np.ptp(load[top]) > 0 else 1.0
+    growth = min(growth, float(np.log(x[-1] / x[-2]) / np.log(load[-1] / load[-2])) if load[-1] > load[-2] else growth)
+    if growth > KNEE_ELASTICITY:
+        says = f"throughput still grew by {growth:.2f} % per 1 % of load at the top: where it ends was not seen"
+        yield Gate("knee_reached", "bounded", float(growth), KNEE_ELASTICITY, says, "test heavier loads")
+    else:
+        says = f"throughput grew by {growth:.2f} % per 1 % of load at the top"
+        yield Gate("knee_reached", "ok", float(growth), KNEE_ELASTICITY, says)
+
+
+def check_run(*, environment: str | None, approach: str | None, mocked: Sequence[str], dated: bool) -> tuple[Gate, ...]:
+    """Check what run.yaml says of the circumstances.
+
+    Examples
+    --------
+    >>> gates = check_run(environment="staging", approach=None, mocked=[], dated=True)
+    >>> [g.name for g in gates if g.verdict == "flagged"]
+    ['not_production']
+    """
+    gates: list[Gate] = []
+    if environment is None:
+        says = "run.yaml does not say where the test ran: taken as not production"
+        gates.append(Gate("not_production", "flagged", None, None, says, "write environment: production if it was"))
+    elif environment != "production":
+        says = f"ran in {environment!r}: misleading for production until a service was tested in both"
+        gates.append(Gate("not_production", "flagged", None, None, says, "repeat in production, off-peak"))
+    else:
+        gates.append(Gate("not_production", "ok", None, None, "ran in production"))
+    if approach == "before_scaling":
+        says = "ran before scaling: what is shared by all instances was not under the promotion's load"
+        gates.append(Gate("before_scaling", "flagged", None, None, says, "repeat after scaling out"))
+    if mocked:
+        says = f"mocked: {', '.join(mocked)}; their time and failures are missing, capacity is flattered"
+        gates.append(Gate("dependency_mocked", "flagged", len(mocked), 0, says, "test with them, or their sandbox"))
+    if not dated:
+        says = "run.yaml has no started_at: its age is unknown, and no as_of hides it"
+        gates.append(Gate("undated", "flagged", None, None, says, "write started_at"))
+    return tuple(gates)
