@@ -33,10 +33,11 @@ def find_cycles(calls: Mapping[str, Iterable[str]]) -> list[tuple[str, ...]]:
     while len(found) < _MOST_CYCLES and (core := _peel(graph)):
         cycle = _walk(core)
         found.append(cycle)
+        broken = set(cycle)
         graph = {
-            name: [callee for callee in callees if callee not in cycle]
+            name: [callee for callee in callees if callee not in broken]
             for name, callees in core.items()
-            if name not in cycle
+            if name not in broken
         }
     return found
 
