@@ -245,10 +245,15 @@ def _drawn(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
         text.set_parse_math(False)
         text.set_text("\n".join(plain(line) for line in text.get_text().split("\n")))
     buffer = io.BytesIO()
-    canvas = FigureCanvasSVG(figure) if kind == "svg" else FigureCanvasAgg(figure)
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     with house_style(), warnings.catch_warnings():
         # In SVG the reader's fonts draw what this machine's cannot; measuring is near enough.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        if figure.get_layout_engine() is not None:
+            # The layout creeps with every drawing; settled once, every drawing gives the same bytes.
+            FigureCanvasAgg(figure)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+        canvas = FigureCanvasSVG(figure) if kind == "svg" else FigureCanvasAgg(figure)
         canvas.print_figure(buffer, format=kind, dpi=_DPI, metadata=metadata)
     return buffer.getvalue()

@@ -65,7 +65,8 @@ def format_percent(fraction: float | None) -> str:
         return f"{sign}< 0.1 %"
     if 99.95 <= size < 100:
         return f"{sign}> 99.9 %"
-    return f"{sign}{size:.0f} %" if size >= 100 or size == round(size) else f"{sign}{size:.1f} %"
+    text = f"{size:.0f}" if size >= 100 else f"{size:.1f}".removesuffix(".0")
+    return f"{sign}{text} %"
 
 
 def format_odds(probability: float | None) -> str:
