@@ -1,0 +1,249 @@
+"""What to do about each service, why in numbers, and why not something else."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from capacity.display.numbers import format_number, format_percent, format_qps, format_seconds
+from capacity.plan.decide import Decided, sizing_of
+from capacity.plan.feasibility import Connections, Mend, say_mend
+from capacity.plan.fleet import TIERS
+from capacity.plan.queues import Queue
+
+if TYPE_CHECKING:
+    from capacity.settings import Risk
+
+
+@dataclass
+class Verdict:
+    """The decision about one service."""
+
+    decision: str = "keep"
+    why: list[str] = field(default_factory=list)
+    rejected: list[dict[str, str]] = field(default_factory=list)
+
+    def reject(self, option: str, because: str) -> None:
+        """Note an option that was weighed and not taken."""
+        self.rejected.append({"option": option, "because": because})
+
+
+@dataclass(frozen=True)
+class Context:
+    """What was found out about the plan as a whole, by service position."""
+
+    risk: "Risk"
+    evidence: dict[str, str]
+    next_step: dict[str, str]
+    mends: dict[int, Mend]
+    queues: dict[int, Queue]
+    connections: dict[int, Connections]
+    cold_qps: np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+def judge(decided: Decided, s: int, context: Context) -> Verdict:
+    """Decide about one service."""
+    fleet = decided.fleet
+    verdict = Verdict()
+    if not fleet.is_known[s]:
+        _unknown(decided, s, context, verdict)
+    elif fleet.is_fixed[s]:
+        _fixed(decided, s, context, verdict)
+    else:
+        _scaled(decided, s, context, verdict)
+    _relief(decided, s, verdict)
+    _limit(decided, s, verdict)
+    _asides(decided, s, context, verdict)
+    return verdict
+
+
+def _peak(decided: Decided, s: int) -> tuple[float, float]:
+    most = decided.offered.peak_qps[:, :, s].max(axis=1)
+    return float(np.quantile(most, 0.5)), float(np.quantile(most, 0.95))
+
+
+def _unknown(decided: Decided, s: int, context: Context, verdict: Verdict) -> None:
+    fleet = decided.fleet
+    mid, high = _peak(decided, s)
+    step = context.next_step.get(fleet.names[s], "")
+    verdict.decision = "negotiate"
+    wanted = (
+        "its owner has to name the max_qps of its SLA"
+        if fleet.third_party[s]
+        else "load test it before the plan is approved"
+    )
+    verdict.why.append(
+        f"what it can take is not known, while {format_qps(mid)} are expected in its worst second "
+        f"({format_qps(high)} in 1 of 20 futures): {wanted}" + (f"; {step}" if step else "")
+    )
+    verdict.reject("scale out", "without a known capacity no number of instances can be called enough")
+
+
+def _fixed(decided: Decided, s: int, context: Context, verdict: Verdict) -> None:
+    fleet = decided.fleet
+    mid, high = _peak(decided, s)
+    over = float(decided.overloaded[:, s].mean())
+    roof = float(np.fmin(fleet.fixed_qps[s], fleet.roof_qps[s]))
+    verdict.why.append(
+        f"takes {format_qps(roof)} whatever is added; {format_qps(mid)} are expected in the worst second "
+        f"({format_qps(high)} in 1 of 20 futures), more than it takes with probability {format_percent(over)}"
+    )
+    mend = context.mends.get(s)
+    if mend is None and over <= _promised(decided, s, context):
+        verdict.reject(
+            "raise its capacity", f"overloaded with probability {format_percent(over)} only, within the promise"
+        )
+        return
+    verdict.decision = "negotiate" if fleet.third_party[s] else "optimise"
+    if mend is not None:
+        verdict.why.append(f"to keep the promise: {say_mend(decided, mend)}")
+    verdict.reject(
+        "scale out", "a third party is not ours to scale" if fleet.third_party[s] else "more instances do not help it"
+    )
+    verdict.reject("keep", f"then it is overloaded with probability {format_percent(over)}")
+
+
+def _scaled(decided: Decided, s: int, context: Context, verdict: Verdict) -> None:
+    fleet = decided.fleet
+    pool = int(fleet.pool[s])
+    n, now = int(decided.instances[pool]), int(fleet.now[pool])
+    _say_size(decided, s, context, verdict)
+    over = float(decided.overloaded[:, s].mean())
+    mend = context.mends.get(s) or context.mends.get(fleet.names.index(fleet.pools[pool]))
+    if n > now:
+        verdict.decision = "scale_out"
+        verdict.reject("keep", _if_kept(decided, s, now))
+        if n - 1 >= now:
+            verdict.reject(f"{n - 1} instances", _one_fewer(decided, pool, n - 1, context))
+    else:
+        _could_shrink(decided, s, verdict)
+    if mend is not None:
+        verdict.decision = "negotiate" if mend.kind == "quota" else "optimise"
+        verdict.why.append(f"to keep the promise: {say_mend(decided, mend)}")
+    elif n == now and fleet.tier[s] == 2 and over > context.risk.non_core_overload_probability:
+        verdict.decision = "degrade"
+        verdict.why.append("degradable: its limit turns the rest away instead of more instances")
+
+
+def _say_size(decided: Decided, s: int, context: Context, verdict: Verdict) -> None:
+    fleet = decided.fleet
+    pool = int(fleet.pool[s])
+    n, now = int(decided.instances[pool]), int(fleet.now[pool])
+    mid, high = _peak(decided, s)
+    capacity = np.quantile(fleet.capacity[:, s], [0.05, 0.5])
+    loss = f" after losing {int(fleet.losses[pool])} of {int(fleet.zones[pool])} zones" if fleet.losses[pool] else ""
+    shares = int((fleet.pool == pool).sum())
+    where = f" of the pool {fleet.pools[pool]}, shared by {shares} services," if shares > 1 else ""
+    verdict.why.append(
+        f"{format_qps(mid)} in the worst second ({format_qps(high)} in 1 of 20 futures); one instance takes "
+        f"{format_qps(float(capacity[1]))} (at least {format_qps(float(capacity[0]))} with 95 %); {n} instances{where} "
+        f"leave {int(decided.surviving[pool])}{loss}: overloaded with probability "
+        f"{format_percent(float(decided.overloaded[:, s].mean()))}, {now} run today"
+    )
+    if fleet.losses[pool] < context.risk.zone_losses:
+        verdict.why.append(
+            f"{int(fleet.zones[pool])} zone(s) cannot survive the loss of {context.risk.zone_losses}: sized without a loss; "
+            f"spread it over {context.risk.zone_losses + 1} or more"
+        )
+    if fleet.tier[s] == 2:
+        verdict.why.append("degradable: sized for its median future, protected by its limit beyond that")
+    queue = context.queues.get(s)
+    if queue is not None:
+        verdict.why.append(
+            f"behind a queue that may wait {format_seconds(queue.max_delay_s)}: sized for {format_percent(queue.smoothing)} of "
+            f"its worst second; up to {format_number(queue.backlog)} wait, gone after {format_seconds(queue.drain_s)}"
+        )
+
+
+def _if_kept(decided: Decided, s: int, now: int) -> str:
+    from capacity.plan.sizing import survivors
+
+    fleet = decided.fleet
+    pool = int(fleet.pool[s])
+    left = int(survivors(now, fleet.zones[pool], fleet.losses[pool]))
+    mid, _ = _peak(decided, s)
+    takes = left * float(np.median(fleet.capacity[:, s]))
+    return f"{now} instances leave {left} after the loss, {format_qps(takes)}, against {format_qps(mid)} in the median future"
+
+
+def _one_fewer(decided: Decided, pool: int, n: int, context: Context) -> str:
+    sizing = sizing_of(decided, pool)
+    tier = TIERS[int(decided.fleet.pool_tier[pool])].replace("_", "-")
+    if sizing is None:
+        return "fewer than its median future needs"
+    promised = (context.risk.overload_probability, context.risk.non_core_overload_probability)[
+        int(decided.fleet.pool_tier[pool])
+    ]
+    return (
+        f"with {n} more futures are lost than the {format_percent(promised)} promised jointly for {tier} services allows, or "
+        f"another pool would cost more to make up for it (choice certified within {format_percent(sizing.gap)} of the cheapest)"
+    )
+
+
+def _could_shrink(decided: Decided, s: int, verdict: Verdict) -> None:
+    fleet = decided.fleet
+    pool = int(fleet.pool[s])
+    enough = int(decided.needed_by_phase[:, pool].max(initial=0))
+    now = int(fleet.now[pool])
+    bare = int(decided.bare_need[pool])
+    if bare < now:
+        saved = (now - max(bare, 1)) * float(fleet.cost[pool])
+        verdict.reject(
+            f"scale in to {max(bare, 1)} instances",
+            f"would save {format_number(saved)} an hour; instances that run are not taken away before a promotion",
+        )
+    else:
+        verdict.reject("scale out", f"{enough} instances carry every future that the promise covers")
+
+
+def _promised(decided: Decided, s: int, context: Context) -> float:
+    tier = int(decided.fleet.tier[s])
+    return context.risk.overload_probability if tier == 0 else context.risk.non_core_overload_probability
+
+
+def _relief(decided: Decided, s: int, verdict: Verdict) -> None:
+    if not decided.planned:
+        return
+    before = float(np.median(decided.undegraded.peak_qps[:, :, s].max(axis=1)))
+    after = float(np.median(decided.offered.peak_qps[:, :, s].max(axis=1)))
+    if before > 0 and after < 0.999 * before:
+        names = ", ".join(f.name for f in decided.planned)
+        verdict.why.append(f"planned degradation ({names}) takes {format_qps(before - after)} off its worst second")
+        if verdict.decision == "keep":
+            verdict.decision = "degrade"
+
+
+def _limit(decided: Decided, s: int, verdict: Verdict) -> None:
+    limit = float(decided.limits.cluster_qps[s])
+    if not np.isfinite(limit):
+        verdict.why.append("no limit: neither its capacity nor that of anything behind it is known")
+        return
+    by = [decided.fleet.names[i] for i in decided.limits.limited_by[s]]
+    q95 = float(np.quantile(decided.rejected[:, s], 0.95))
+    held = f", held down by {', '.join(by[:3])}" if by else ""
+    verdict.why.append(
+        f"cluster limit {format_qps(limit)}{held}; in the worst second it turns away {format_percent(q95)} in 1 of 20 futures"
+    )
+
+
+def _asides(decided: Decided, s: int, context: Context, verdict: Verdict) -> None:
+    fleet = decided.fleet
+    warm = float(np.median(decided.offered.peak_qps[:, :, s].max(axis=1)))
+    cold = float(context.cold_qps[s])
+    if cold > 1.2 * warm:
+        takes = float(decided.safe_qps[s])
+        verdict.why.append(
+            f"with cold caches {format_qps(cold)} reach it instead of {format_qps(warm)}"
+            + (f", of which it takes {format_qps(takes)}: warm them before the start" if cold > takes else "")
+        )
+    found = context.connections.get(s)
+    if found is not None:
+        verdict.why.append(f"callers open {format_number(found.opened)} of {format_number(found.most)} connections")
+        if found.opened > found.most and verdict.decision in ("keep", "scale_out"):
+            verdict.decision = "negotiate" if fleet.third_party[s] else "optimise"
+    roof = float(fleet.roof_qps[s])
+    if np.isfinite(roof):
+        over = float((decided.offered.most()[:, s] > roof).mean())
+        verdict.why.append(
+            f"beyond {format_qps(roof)} its hottest key or max_qps gives way, whatever the instances: probability {format_percent(over)}"
+        )

@@ -1,0 +1,166 @@
+"""Whether a plan keeps its promise, and the least change that would let it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from capacity.display.numbers import format_number, format_percent, format_qps
+from capacity.plan.decide import Decided
+from capacity.plan.fleet import TIERS, most_pool_load
+from capacity.plan.sizing import Bools, Floats, allowed_samples, instances_for, survivors
+
+if TYPE_CHECKING:
+    from capacity.settings import Risk
+
+
+@dataclass(frozen=True)
+class Mend:
+    """What one service would need so that its tier's promise holds."""
+
+    position: int
+    kind: str  # 'capacity' (max_qps), 'hot key' or 'quota'
+    has: float
+    needs: float
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Connections that the callers' instances open to a service, against what it takes."""
+
+    position: int
+    opened: float
+    most: float
+
+
+def find_mends(decided: Decided, tier: int, *, risk: "Risk") -> tuple[tuple[Mend, ...], float]:
+    """Least capacities that mend a tier's broken promise, and the share of demand that fits without them.
+
+    All offenders are raised to one common quantile of what they need, the lowest at which their joint
+    failures stay within the promise.
+    """
+    fleet = decided.fleet
+    probability = (risk.overload_probability, risk.non_core_overload_probability)[tier]
+    allowed = int(0.9 * allowed_samples(probability, len(decided.overloaded)))
+    columns, names = _offenders(decided, tier, ceiling=risk.utilization_ceiling)
+    if not names:
+        return (), 1.0
+    ratio = np.column_stack([load / roof for load, roof in columns])
+    worst = np.sort(ratio.max(axis=1))[::-1]
+    fits = 1.0 / float(worst[min(allowed, len(worst) - 1)])
+    needs = _common_level(np.column_stack([load for load, _ in columns]), allowed)
+    mends = []
+    for (kind, s), (_, roof), need in zip(names, columns, needs, strict=True):
+        if need <= roof:
+            continue
+        if kind == "quota":
+            pool = int(fleet.pool[s])
+            more = instances_for(int(np.ceil(need)), fleet.zones[pool], fleet.losses[pool])
+            mends.append(Mend(s, kind, float(fleet.quota[pool]), float(more)))
+        else:
+            mends.append(Mend(s, kind, roof, float(need)))
+    return tuple(mends), min(fits, 1.0)
+
+
+def _offenders(
+    decided: Decided, tier: int, *, ceiling: float
+) -> tuple[list[tuple[Floats, float]], list[tuple[str, int]]]:
+    fleet, most = decided.fleet, decided.offered.most()
+    columns: list[tuple[Floats, float]] = []
+    names: list[tuple[str, int]] = []
+    for s in np.flatnonzero(fleet.tier == tier):
+        for kind, roof in (("capacity", fleet.fixed_qps[s]), ("hot key", fleet.roof_qps[s])):
+            if np.isfinite(roof) and (most[:, s] > roof).any():
+                columns.append((most[:, s], float(roof)))
+                names.append((kind, int(s)))
+    load = most_pool_load(fleet, decided.offered, ceiling=ceiling)
+    top = survivors(np.minimum(fleet.quota, 10**15), fleet.zones, fleet.losses)
+    for p in np.flatnonzero((fleet.pool_tier == tier) & fleet.sized):
+        if (load[:, p] > top[p]).any():
+            columns.append((load[:, p], float(max(int(top[p]), 1e-9))))
+            names.append(("quota", fleet.names.index(fleet.pools[p])))
+    return columns, names
+
+
+def _common_level(load: Floats, allowed: int) -> Floats:
+    """Lowest common order statistic of the columns above which at most ``allowed`` rows lie in any of them."""
+    ordered = -np.sort(-load, axis=0)
+    low, high = 0, min(allowed, len(load) - 1)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if int((load > ordered[middle]).any(axis=1).sum()) <= allowed:
+            low = middle
+        else:
+            high = middle - 1
+    return np.asarray(ordered[low], dtype=float)
+
+
+def unproven(decided: Decided) -> list[int]:
+    """Core and non-core services with load of which no capacity is known."""
+    fleet = decided.fleet
+    return [int(s) for s in np.flatnonzero(~fleet.is_known & (fleet.tier < 2))]
+
+
+def read_connections(decided: Decided) -> tuple[Connections, ...]:
+    """Connections opened by all callers' instances, for every service that says how many it takes."""
+    fleet = decided.fleet
+    opened = np.zeros(len(fleet.names))
+    for caller, callee, call in zip(fleet.network.caller, fleet.network.callee, fleet.network.call, strict=True):
+        opened[callee] += call.connections_per_instance * decided.instances[fleet.pool[caller]]
+    return tuple(
+        Connections(s, float(opened[s]), float(most))
+        for s, most in enumerate(fleet.max_connections)
+        if np.isfinite(most)
+    )
+
+
+def infeasible_because(decided: Decided, *, risk: "Risk") -> list[str]:
+    """Every reason why the promise does not hold, each with the least change that mends it."""
+    fleet, out = decided.fleet, []
+    for s in unproven(decided):
+        out.append(
+            f"no capacity of {fleet.names[s]} ({_tier(decided, s)}) is known, so no probability that includes it "
+            "can be promised: load test it, or name its max_qps"
+        )
+    promised = (risk.overload_probability, risk.non_core_overload_probability)
+    reached = (decided.core_probability, decided.non_core_probability)
+    for tier in (0, 1):
+        if reached[tier] > promised[tier]:
+            out.append(_broken(decided, tier, promised[tier], reached[tier], risk=risk))
+    for c in read_connections(decided):
+        if c.opened > c.most:
+            out.append(
+                f"{fleet.names[c.position]} takes {format_number(c.most)} connections and its callers' instances open "
+                f"{format_number(c.opened)}: raise max_connections to {format_number(float(np.ceil(c.opened)))}, or cut "
+                f"connections_per_instance by {format_percent(1 - c.most / c.opened)}"
+            )
+    return out
+
+
+def _broken(decided: Decided, tier: int, promised: float, reached: float, *, risk: "Risk") -> str:
+    name = TIERS[tier].replace("_", "-")
+    head = f"some {name} service is overloaded with probability {format_percent(reached)}, promised {format_percent(promised)}"
+    mends, fits = find_mends(decided, tier, risk=risk)
+    if not mends:
+        return f"{head}: more samples, or accept overload_probability {format_percent(reached)}"
+    changes = " and ".join(say_mend(decided, mend) for mend in mends)
+    cut = f"; or hold back {format_percent(1 - fits)} of the demand" if fits < 1 else ""
+    return f"{head}; the least change that mends it: {changes}{cut}"
+
+
+def say_mend(decided: Decided, mend: Mend) -> str:
+    """One change in words."""
+    name = decided.fleet.names[mend.position]
+    if mend.kind == "quota":
+        return f"raise the quota of {name} from {mend.has:.0f} to {mend.needs:.0f} instances"
+    what = "what the hottest key or max_qps leaves" if mend.kind == "hot key" else "capacity"
+    return f"raise {what} of {name} from {format_qps(mend.has)} to {format_qps(mend.needs)}"
+
+
+def _tier(decided: Decided, s: int) -> str:
+    return TIERS[int(decided.fleet.tier[s])]
+
+
+def over_capacity(decided: Decided) -> Bools:
+    """Services whose capacity no instance mends and which exceed it in some future."""
+    return decided.overloaded.any(axis=0) & (decided.fleet.is_fixed | np.isfinite(decided.fleet.roof_qps))

@@ -1,0 +1,228 @@
+"""`make_plan`: from peaks and curves to a signed plan."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from capacity.errors import InputError, Problem
+from capacity.plan.decide import DEGRADABLE_QUANTILE, SAFE_QUANTILE, Decided, decide
+from capacity.plan.decisions import Context
+from capacity.plan.document import signature
+from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, unproven
+from capacity.plan.fleet import Fleet, Offered, read_fleet
+from capacity.plan.network import RETRY_BUDGET, injection, reach
+from capacity.plan.queues import Queue, read_queues
+from capacity.plan.result import Plan
+from capacity.plan.schedule import WARM_UP
+from capacity.plan.sizing import Floats
+from capacity.plan.turned_away import SUBSET, external_qps, transactions_turned_away
+from capacity.plan.write import (
+    Calendar,
+    admitted_tps,
+    cost_per_hour,
+    header,
+    number,
+    spread,
+    write_degradation,
+    write_demand,
+    write_edges,
+    write_services,
+)
+
+if TYPE_CHECKING:
+    from capacity.catalog import Catalog
+    from capacity.peaks import Peaks
+    from capacity.saturation import Curves
+    from capacity.settings import Risk
+
+_COUNT_STEP_S = 10.0
+
+
+def make_plan(
+    peaks: "Peaks", curves: "Curves", *, services: "Catalog", risk: "Risk", currency: str = "CNY", seed: int = 0
+) -> Plan:
+    """Decide instances, limits, degradation and schedule for a promotion, at least cost for a promised risk.
+
+    Parameters
+    ----------
+    peaks : Peaks
+        Worst seconds as joint samples.
+    curves : Curves
+        Capacity of one instance as joint samples; sample i is the same future in both.
+    services : Catalog
+        The catalogue as of this promotion.
+    risk : Risk
+        What may go wrong, and how often.
+    currency : str
+        Of the catalogue's instance costs.
+    seed : int
+        The plan itself draws nothing; kept in the interface for cores that will.
+
+    Returns
+    -------
+    Plan
+        Written even where the promise cannot hold: see `Plan.infeasible_because`.
+
+    Raises
+    ------
+    InputError
+        If the samples do not belong together, or a peak is not a number.
+
+    Notes
+    -----
+    *Sizing* is a joint chance-constrained program over the samples (`capacity.plan.sizing`). *Limits* are admitted
+    flows through the graph (`capacity.plan.limits`), from the 5 % quantile of what survives a zone loss. *Overloaded*
+    means: offered load, after planned degradation and before any limit, above capacity at the SLO; limits never make
+    that less likely.
+    """
+    del seed
+    fleet = read_fleet(services, peaks, curves, zone_losses=risk.zone_losses)
+    peak_qps = _aligned(peaks, fleet)
+    queues = _queues(fleet, peaks, peak_qps)
+    smoothing = np.ones(len(fleet.names))
+    for queue in queues:
+        smoothing[queue.position] = queue.smoothing
+    transaction = np.array(
+        [i for i, n in enumerate(fleet.names) if services[n].counts_as == "transaction"], dtype=np.int64
+    )
+    place = {name: i for i, name in enumerate(fleet.names)}
+    entries = [place[e] for e in peaks.entries if e in place]
+    decided = decide(fleet, Offered(peak_qps, smoothing), risk=risk, entries=entries, transaction=transaction)
+    context = _context(decided, curves, risk, queues)
+    document = _document(decided, peaks, context, services=services, transaction=transaction, currency=currency)
+    document["assumptions"] = _assumptions(decided, peaks, curves, services, queues, risk)
+    document["infeasible_because"] = infeasible_because(decided, risk=risk)
+    document["inputs"] = []
+    document["signature"] = signature(document)
+    return Plan(document, peaks, curves, services)
+
+
+def _aligned(peaks: "Peaks", fleet: Fleet) -> Floats:
+    """Peaks in the catalogue's order; a service that the peaks do not know has none."""
+    values = np.asarray(peaks.peak_qps.transpose("sample", "phase", "service").values, dtype=float)
+    samples = len(values)
+    if samples != len(fleet.capacity):
+        got = f"{samples} samples of peaks and {len(fleet.capacity)} of curves"
+        problem = Problem("make_plan", got, "the same number", "use the same n_samples in forecast and saturation")
+        raise InputError("peaks and curves do not belong to the same futures", problems=[problem])
+    bad = [n for i, n in enumerate(peaks.services) if not (np.isfinite(values[:, :, i]) & (values[:, :, i] >= 0)).all()]
+    if bad:
+        problems = [Problem(f"peaks of {n}", "NaN, infinite or negative", "requests per second") for n in bad[:20]]
+        raise InputError("peaks hold values that are no rates", problems=problems)
+    if tuple(peaks.services) == fleet.names:
+        return values
+    column = {name: i for i, name in enumerate(peaks.services)}
+    out = np.zeros((*values.shape[:2], len(fleet.names)))
+    for i, name in enumerate(fleet.names):
+        if name in column:
+            out[:, :, i] = values[:, :, column[name]]
+    return out
+
+
+def _queues(fleet: Fleet, peaks: "Peaks", peak_qps: Floats) -> tuple[Queue, ...]:
+    delay = np.array([c.max_delay_s for c in fleet.network.call], dtype=float)
+    if not (delay > 0).any() or tuple(peaks.services) != fleet.names:
+        return ()
+    return read_queues(fleet.network, peaks, peak_qps.max(axis=1), max_delay_s=delay)
+
+
+def _context(decided: Decided, curves: "Curves", risk: "Risk", queues: tuple[Queue, ...]) -> Context:
+    mends = {}
+    promised = (risk.overload_probability, risk.non_core_overload_probability)
+    for tier, reached in enumerate((decided.core_probability, decided.non_core_probability)):
+        if reached > promised[tier]:
+            mends.update({m.position: m for m in find_mends(decided, tier, risk=risk)[0]})
+    return Context(
+        risk=risk,
+        evidence={str(k): str(v) for k, v in dict(curves.evidence).items()},
+        next_step={str(k): str(v) for k, v in dict(curves.next_step).items()},
+        mends=mends,
+        queues={q.position: q for q in queues},
+        connections={c.position: c for c in read_connections(decided)},
+        cold_qps=_cold_peak(decided),
+    )
+
+
+def _cold_peak(decided: Decided) -> Floats:
+    """Median worst second behind cold caches: the entries' medians through the cold graph, as far as it is more."""
+    network = decided.fleet.network
+    load = np.median(decided.offered.peak_qps, axis=0).max(axis=0)
+    outside = external_qps(network, load)[None, :]
+    at = injection(range(network.size), network.size)
+    if np.array_equal(network.calls, network.cold_calls):
+        return load
+    warm = np.asarray(outside @ reach(at, network.matrix())).ravel()
+    cold = np.asarray(outside @ reach(at, network.matrix(cold=True))).ravel()
+    ratio = np.divide(cold, warm, out=np.ones_like(cold), where=warm > 0)
+    return np.asarray(load * np.maximum(ratio, 1.0), dtype=float)
+
+
+def _document(
+    decided: Decided, peaks: "Peaks", context: Context, *, services: "Catalog", transaction: Any, currency: str
+) -> dict[str, Any]:
+    calendar = Calendar.of(peaks)
+    per_dat = {i: float(e.per_dat) for i, n in enumerate(decided.fleet.names) if (e := services[n].entry) is not None}
+    now, peak = cost_per_hour(decided)
+    return {
+        **header(peaks, context.risk),
+        "demand": write_demand(peaks),
+        "peak_tps": spread(peaks.peak_tps),
+        "admitted_tps": admitted_tps(decided, transaction, per_dat),
+        "transactions_turned_away": _turned_away(decided, peaks, transaction, calendar),
+        "services": write_services(decided, peaks, context, calendar),
+        "edges": write_edges(decided),
+        "degradation": write_degradation(decided, calendar),
+        "cost": {"per_hour_now": number(now), "per_hour_peak": number(peak), "currency": currency},
+        "core_overload_probability": number(decided.core_probability),
+        "non_core_overload_probability": number(decided.non_core_probability),
+        "total_overload_probability": number(decided.total_probability),
+    }
+
+
+def _turned_away(decided: Decided, peaks: "Peaks", transaction: Any, calendar: Calendar) -> dict[str, float | None]:
+    """Count transactions in the phases where a limit could be reached; null where no service counts them."""
+    if len(transaction) == 0 or tuple(peaks.services) != decided.fleet.names:
+        return {"q50": None, "q95": None}
+    limit = decided.limits.cluster_qps
+    spans = []
+    for phase, span in enumerate(calendar.spans):
+        if (decided.offered.peak_qps[:, phase] > limit).any():
+            start = (span.starts_at - calendar.starts_at).total_seconds()
+            spans.append((start, (span.ends_at - span.starts_at).total_seconds(), _COUNT_STEP_S))
+    if not spans:
+        return {"q50": 0.0, "q95": 0.0}
+    lost = transactions_turned_away(decided.fleet.network, peaks, limit, transaction=transaction, spans=spans)
+    return spread(lost, (0.5, 0.95))
+
+
+def _assumptions(
+    decided: Decided, peaks: "Peaks", curves: "Curves", services: "Catalog", queues: tuple[Queue, ...], risk: "Risk"
+) -> list[str]:
+    fleet = decided.fleet
+    n = len(decided.overloaded)
+    own = [
+        f"probabilities are counted over {n} futures, with the optimism of choosing on them added; 0 means fewer than 1 in {n}",
+        f"limits protect what a service takes with {100 * (1 - SAFE_QUANTILE):.0f} % probability after the zone loss",
+        f"degradable services are sized for the {100 * DEGRADABLE_QUANTILE:.0f} % quantile of their need; limits cut the rest",
+        f"instances serve {WARM_UP.seconds // 60} min before they are needed; those that run today are not taken away",
+        "traffic is spread evenly over instances; under skew the no-false-reject variant needs the cluster limit beside it",
+        "capacities given as a total (max_qps, SLA) survive a zone loss whole",
+        "worst seconds of services that share a pool are added, as if they came in the same second",
+        f"transactions turned away are counted in {SUBSET} futures spread evenly over peak TPS",
+    ]
+    if fleet.network.retries.any():
+        own.append(
+            f"callers keep a retry budget of {100 * RETRY_BUDGET:.0f} %: limits allow {1 + RETRY_BUDGET:g} attempts per call; "
+            "without the budget they are too high"
+        )
+    unknown = unproven(decided)
+    if unknown:
+        names = ", ".join(fleet.names[s] for s in unknown)
+        own.append(f"overload probabilities exclude {names}, whose capacity is not known: the plan is not proven")
+    single = [fleet.pools[p] for p in np.flatnonzero((fleet.losses < risk.zone_losses) & fleet.sized)]
+    if single and risk.zone_losses:
+        own.append(f"sized without a zone loss, having no zone to spare: {', '.join(single[:20])}")
+    if queues:
+        own.append("work behind queues is sized for its max_delay_s, not for its worst second")
+    found = [*services.assumptions(), *peaks.assumptions, *curves.assumptions, *own]
+    return list(dict.fromkeys(str(text) for text in found))

@@ -1,0 +1,229 @@
+"""From a plan's numbers to its document."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from capacity.display.numbers import format_number, format_qps
+from capacity.plan.decide import Decided
+from capacity.plan.decisions import Context, judge
+from capacity.plan.degradation import Feature, ladder
+from capacity.plan.document import SCHEMA
+from capacity.plan.instance_limits import instance_limits
+from capacity.plan.schedule import Span, changes, hold_within_freeze
+
+if TYPE_CHECKING:
+    from capacity.peaks import Peaks
+
+_TRIGGER_SHARE = 0.9  # of what the bottleneck takes: where a rung of the ladder is switched on
+_TRIGGER_S = 30
+
+
+def number(value: float | np.floating[Any] | None) -> float | None:
+    """Give a number as JSON takes it: unknown and infinite are null, noise digits are cut."""
+    if value is None or not np.isfinite(value):
+        return None
+    return float(f"{float(value):.9g}")
+
+
+def spread(samples: ArrayLike, probabilities: Sequence[float] = (0.05, 0.5, 0.95, 0.99)) -> dict[str, float | None]:
+    """Quantiles of samples by name; null when unknown."""
+    values = np.asarray(samples, dtype=float)
+    if values.size == 0 or not np.isfinite(values).all():
+        return {f"q{round(100 * p):02d}": None for p in probabilities}
+    found = np.quantile(values, probabilities)
+    return {f"q{round(100 * p):02d}": number(q) for p, q in zip(probabilities, found, strict=True)}
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The promotion's phases as spans, and its freeze."""
+
+    spans: tuple[Span, ...]
+    freeze: "tuple[Any, Any] | None"
+    starts_at: Any
+    ends_at: Any
+
+    @classmethod
+    def of(cls, peaks: "Peaks") -> "Calendar":
+        """Take the phases that the peaks were forecast for, in time order."""
+        promotion = peaks.promotion
+        known = {p.name: p for p in promotion.phases}
+        spans = tuple(Span(n, known[n].starts_at, known[n].ends_at) for n in peaks.phases)
+        freeze = (promotion.freeze.starts_at, promotion.freeze.ends_at) if promotion.freeze else None
+        return cls(spans, freeze, promotion.starts_at, promotion.ends_at)
+
+    def moment(self, seconds: float) -> str:
+        """ISO time of so many seconds after the start."""
+        return str((self.starts_at + timedelta(seconds=round(float(seconds)))).isoformat())
+
+
+def write_services(decided: Decided, peaks: "Peaks", context: Context, calendar: Calendar) -> dict[str, Any]:
+    """One entry a service, in the catalogue's order."""
+    return {name: _service(decided, peaks, context, calendar, s) for s, name in enumerate(decided.fleet.names)}
+
+
+def _service(decided: Decided, peaks: "Peaks", context: Context, calendar: Calendar, s: int) -> dict[str, Any]:
+    fleet = decided.fleet
+    pool = int(fleet.pool[s])
+    verdict = judge(decided, s, context)
+    limit = float(decided.limits.cluster_qps[s])
+    n = max(int(decided.instances[pool]), 1)
+    per_instance = instance_limits(limit, n)
+    left = max(int(decided.surviving[pool]), 1)
+    counts = hold_within_freeze(decided.needed_by_phase[:, pool].tolist(), calendar.spans, freeze=calendar.freeze)
+    steps = changes(
+        counts, calendar.spans, now=int(fleet.now[pool]), startup_s=float(fleet.startup_s[pool]), freeze=calendar.freeze
+    )
+    most = decided.offered.peak_qps[:, :, s].max(axis=1)
+    known = bool(fleet.is_known[s])
+    key = fleet.key_qps[s]
+    return {
+        "decision": verdict.decision,
+        "peak_qps": spread(most),
+        "peak_at": calendar.moment(_peak_at_s(decided, peaks, s)),
+        "instance_capacity_qps": spread(fleet.capacity[:, s], (0.05, 0.5, 0.95)),
+        "capacity_evidence": context.evidence.get(fleet.names[s], "none"),
+        "instances": int(decided.instances[pool]),
+        "instances_now": int(fleet.now[pool]),
+        "instances_by_phase": {span.name: count for span, count in zip(calendar.spans, counts, strict=True)},
+        "scale_schedule": [
+            {"start_at": c.start_at.isoformat(), "ready_by": c.ready_by.isoformat(), "instances": c.instances}
+            for c in steps
+        ],
+        "cluster_limit_qps": number(limit),
+        "instance_limit_qps": None if fleet.third_party[s] else number(per_instance.safe_qps),
+        "instance_limit_no_false_reject_qps": None if fleet.third_party[s] else number(limit / left),
+        "key_limit_qps": number(key),
+        "limited_by": [fleet.names[i] for i in decided.limits.limited_by[s]],
+        "rejected_fraction": spread(decided.rejected[:, s], (0.5, 0.95)),
+        "overload_probability": number(float(decided.overloaded[:, s].mean())) if known else None,
+        "why": verdict.why,
+        "rejected": verdict.rejected,
+    }
+
+
+def _peak_at_s(decided: Decided, peaks: "Peaks", s: int) -> float:
+    """Typical time of the worst second, in the phase where it is highest most often."""
+    column = peaks.services.index(decided.fleet.names[s]) if decided.fleet.names[s] in peaks.services else -1
+    if column < 0:
+        return 0.0
+    values = peaks.peak_qps.values[:, :, column]
+    phase = int(np.median(values, axis=0).argmax())
+    return float(np.median(peaks.peak_at_s.values[:, phase, column]))
+
+
+def write_edges(decided: Decided) -> list[dict[str, Any]]:
+    """Per-edge limits, in the catalogue's order."""
+    network, names = decided.fleet.network, decided.fleet.names
+    return [
+        {"caller": names[i], "callee": names[j], "limit_qps": number(limit)}
+        for i, j, limit in zip(network.caller, network.callee, decided.limits.edge_qps, strict=True)
+    ]
+
+
+def write_degradation(decided: Decided, calendar: Calendar) -> list[dict[str, Any]]:
+    """The ladder: planned rungs first, then those that wait for their trigger."""
+    load = np.median(decided.undegraded.peak_qps, axis=0)
+    phase = int(load.sum(axis=1).argmax()) if load.size else 0
+    typical = load[phase]
+    order = ladder(decided.features, decided.planned, typical=typical, capacity=decided.safe_qps)
+    return [_rung(decided, calendar, feature, place, typical) for place, feature in enumerate(order, start=1)]
+
+
+def _rung(
+    decided: Decided, calendar: Calendar, feature: Feature, place: int, typical: np.ndarray[Any, Any]
+) -> dict[str, Any]:
+    fleet = decided.fleet
+    saved = feature.saved_qps(typical)
+    planned = feature in decided.planned
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(np.isfinite(decided.safe_qps) & (decided.safe_qps > 0), saved / decided.safe_qps, 0.0)
+    bottleneck = int(share.argmax())
+    on_at = off_at = None
+    if planned:
+        first, last = _strained(decided, calendar)
+        on_at = (first - timedelta(seconds=feature.takes_s + 300)).isoformat()
+        off_at = last.isoformat()
+    name, takes = fleet.names[bottleneck], float(decided.safe_qps[bottleneck])
+    trigger = (
+        f"more than {format_qps(_TRIGGER_SHARE * takes)} at {name} for {_TRIGGER_S} s"
+        if np.isfinite(takes)
+        else f"errors at {name}"
+    )
+    lost = feature.value_per_hour(typical)
+    return {
+        "order": place,
+        "feature": feature.name,
+        "service": fleet.names[feature.callers[0]],
+        "trigger": f"planned: core services do not fit without it; else {trigger}"
+        if planned
+        else f"not planned: only on {trigger}",
+        "on_at": on_at,
+        "off_at": off_at,
+        "owner": feature.owner or None,
+        "saves_qps": {fleet.names[i]: number(saved[i]) for i in np.flatnonzero(saved > 0)},
+        "value_lost_per_hour": number(lost),
+        "recovery": f"switch {feature.switch or feature.name} back when {name} has been under "
+        f"{format_qps(0.7 * takes)} for 10 min, later rungs first; check that calls to it are back at {format_number(100)} %",
+        "planned": planned,
+        "switch": feature.switch or None,
+        "takes_s": feature.takes_s,
+    }
+
+
+def _strained(decided: Decided, calendar: Calendar) -> tuple[Any, Any]:
+    """First and last moment of the phases in which the planned features are needed."""
+    roof = np.fmin(np.where(decided.fleet.is_fixed, decided.fleet.fixed_qps, np.inf), decided.fleet.roof_qps)
+    takes = np.fmin(roof, decided.safe_qps)
+    need = [
+        bool((np.quantile(decided.undegraded.peak_qps[:, i], 0.95, axis=0) > takes).any())
+        for i in range(len(calendar.spans))
+    ]
+    at = [i for i, needed in enumerate(need) if needed] or list(range(len(need)))
+    return calendar.spans[at[0]].starts_at, calendar.spans[at[-1]].ends_at
+
+
+def write_demand(peaks: "Peaks") -> dict[str, Any]:
+    """DAU and DAT of the promotion's days; empty where the peaks came without their demand."""
+    demand = peaks.demand
+    if demand is None:
+        return {}
+    days = {d.isoformat() for d in peaks.promotion.dates}
+    out: dict[str, Any] = {}
+    for metric, table in (("dau", demand.total_dau), ("dat", demand.total_dat)):
+        for i, day in enumerate(np.datetime_as_string(table["date"].values.astype("datetime64[D]"))):
+            if str(day) in days:
+                values = table.transpose("sample", "date").values[:, i]
+                out.setdefault(str(day), {})[metric] = spread(values, (0.05, 0.5, 0.95))
+    return out
+
+
+def admitted_tps(decided: Decided, transaction: np.ndarray[Any, Any], per_dat: Mapping[int, float]) -> float | None:
+    """Transactions per second that the limits let through."""
+    limit = decided.limits.cluster_qps
+    if len(transaction):
+        return number(float(limit[transaction].sum()))
+    through = [limit[s] / rate for s, rate in per_dat.items() if rate > 0]
+    return number(min(through)) if through else None
+
+
+def cost_per_hour(decided: Decided) -> tuple[float, float]:
+    """Currency per hour of the instances today and at the peak; what is not ours is not counted."""
+    fleet = decided.fleet
+    ours = np.array([not fleet.third_party[fleet.names.index(host)] for host in fleet.pools])
+    return float((fleet.cost * fleet.now)[ours].sum()), float((fleet.cost * decided.instances)[ours].sum())
+
+
+def header(peaks: "Peaks", risk: Any) -> dict[str, Any]:
+    """What the plan is of."""
+    return {
+        "schema": SCHEMA,
+        "promotion": peaks.promotion.id,
+        "as_of": peaks.as_of.isoformat(),
+        "risk": {key: value for key, value in risk.model_dump().items()},
+    }
