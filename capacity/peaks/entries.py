@@ -20,8 +20,8 @@ from capacity.peaks.timeline import Timeline, past_day
 from capacity.peaks.volume import DAY_S, fit_rates, latest_level, level_before, log_ratio, modelled
 
 _OUTSIDE_FACTOR = 2.0
-_LEVEL_DRIFT = 0.03                  # of the recent level until the promotion
-_NO_LEVEL_NOISE = 0.10               # of an event's ratio when no ordinary day before it is known
+_LEVEL_DRIFT = 0.03  # of the recent level until the promotion
+_NO_LEVEL_NOISE = 0.10  # of an event's ratio when no ordinary day before it is known
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def given_rates(services: Sequence[Any]) -> tuple[Floats, Floats, Floats]:
     return rates, low, high
 
 
-def find_entries(services: Sequence[Any], calls: Floats, daily: DailyVolumes) -> Entries:
+def find_entries(services: Sequence[Any], calls: Any, daily: DailyVolumes) -> Entries:
     """Find the entry services and their requests a day.
 
     Parameters
@@ -85,7 +85,7 @@ def find_entries(services: Sequence[Any], calls: Floats, daily: DailyVolumes) ->
     """
     rates, low, high = given_rates(services)
     told = np.isfinite(rates).all(1)
-    called = calls.any(0)
+    called = np.asarray(calls.sum(0)).ravel() > 0
     inside = callers_requests(rates, calls, daily)
     seen = np.isfinite(daily.requests).any(0)
     residual = np.maximum(daily.requests - inside, 0.0)
@@ -106,7 +106,7 @@ def find_entries(services: Sequence[Any], calls: Floats, daily: DailyVolumes) ->
     )
 
 
-def callers_requests(rates: Floats, calls: Floats, daily: DailyVolumes) -> Floats:
+def callers_requests(rates: Floats, calls: Any, daily: DailyVolumes) -> Floats:
     """Requests a day that callers inside send, unknown callers filled with what the graph and the catalogue say."""
     known = np.isfinite(daily.admitted)
     own = np.where(np.isfinite(rates), rates, 0.0)
@@ -121,7 +121,14 @@ def callers_requests(rates: Floats, calls: Floats, daily: DailyVolumes) -> Float
 
 
 def forecast_volume(
-    entries: Entries, daily: DailyVolumes, line: Timeline, events: Sequence[PastEvent], *, kind: str, year: float, stop: int
+    entries: Entries,
+    daily: DailyVolumes,
+    line: Timeline,
+    events: Sequence[PastEvent],
+    *,
+    kind: str,
+    year: float,
+    stop: int,
 ) -> list[EventForecast]:
     """Learn the log correction of each entry's requests on each of the timeline's days.
 

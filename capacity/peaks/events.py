@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from capacity.peaks import priors
 from capacity.peaks.priors import EventPrior, Floats
 
-_SCALE_STEPS = np.linspace(-1.4, 1.4, 9)          # multiples of the prior scale, in log
+_SCALE_STEPS = np.linspace(-1.4, 1.4, 9)  # multiples of the prior scale, in log
 _SLOPE_STEPS = np.array([0.2, 1.0, 2.0])
 _SLOPE_WEIGHTS = np.array([0.35, 0.5, 0.15])
-_UNKNOWN_VARIANCE = 1e8                           # a missing value is one measured without any precision
+_UNKNOWN_VARIANCE = 1e8  # a missing value is one measured without any precision
 _HALF_LIFE_YEARS = 4.0
 
 

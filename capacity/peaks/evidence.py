@@ -93,7 +93,9 @@ class DailyVolumes:
     ordinary: NDArray[np.bool_]
 
 
-def past_events(promotion: Any, promotions: Mapping[str, Any], *, as_of: date, first_at: datetime | None) -> list[PastEvent]:
+def past_events(
+    promotion: Any, promotions: Mapping[str, Any], *, as_of: date, first_at: datetime | None
+) -> list[PastEvent]:
     """Past promotions before `as_of`, those of the kind first, the latest first; bounded in number."""
     found = []
     for other in promotions.values():
@@ -116,9 +118,7 @@ def _event(promotion: Any) -> PastEvent:
             if value is not None:
                 actual[name] = float(value)
     minutes = int((promotion.ends_at - promotion.starts_at) // timedelta(minutes=1))
-    return PastEvent(
-        promotion.id, promotion.kind, promotion.starts_at, minutes, year_of(promotion.starts_at), actual
-    )
+    return PastEvent(promotion.id, promotion.kind, promotion.starts_at, minutes, year_of(promotion.starts_at), actual)
 
 
 def year_of(moment: datetime) -> float:
@@ -179,7 +179,9 @@ def _column(frame: pd.DataFrame, name: str, missing: float) -> Floats:
     return np.asarray(frame[name].to_numpy(dtype=float, na_value=np.nan))
 
 
-def read_event(traffic: Any, event: PastEvent, line: Timeline, services: Sequence[str], minutes: Ints | None = None) -> MinuteGrid:
+def read_event(
+    traffic: Any, event: PastEvent, line: Timeline, services: Sequence[str], minutes: Ints | None = None
+) -> MinuteGrid:
     """Read one past event on this promotion's minutes (all, or only `minutes` of the timeline)."""
     tau = line.tau if minutes is None else line.tau[minutes]
     mapped = past_minute(tau, line.duration_min, event.duration_min)
@@ -188,7 +190,9 @@ def read_event(traffic: Any, event: PastEvent, line: Timeline, services: Sequenc
     zero = pd.Timestamp(event.starts_at)
     start, end = zero + pd.Timedelta(minutes=first), zero + pd.Timedelta(minutes=stop)
     # Coarse rows that begin before the window still cover its first minutes.
-    frame = traffic.window((start - pd.Timedelta(hours=1)).to_pydatetime(), end.to_pydatetime(), services=list(services))
+    frame = traffic.window(
+        (start - pd.Timedelta(hours=1)).to_pydatetime(), end.to_pydatetime(), services=list(services)
+    )
     grid = minute_grid(frame, start, stop - first, services)
     at = mapped - first
     return MinuteGrid(grid.rate[:, at], grid.peak_qps[:, at], grid.width_s[:, at], grid.rejected[:, at])
@@ -202,7 +206,12 @@ def past_clock(event: PastEvent, line: Timeline, timezone: str) -> Ints:
 
 
 def daily_volumes(
-    frame: pd.DataFrame, services: Sequence[str], history: pd.DataFrame, *, as_of: date, busy: Sequence[tuple[date, date]]
+    frame: pd.DataFrame,
+    services: Sequence[str],
+    history: pd.DataFrame,
+    *,
+    as_of: date,
+    busy: Sequence[tuple[date, date]],
 ) -> DailyVolumes:
     """Bring daily requests, DAU and DAT onto one calendar.
 
@@ -227,7 +236,9 @@ def daily_volumes(
     for name in ("dau", "dat"):
         column = np.full(days.size, np.nan)
         here = people < stop
-        column[people[here] - (days[0] if days.size else 0)] = history[name].to_numpy(dtype=float, na_value=np.nan)[here]
+        column[people[here] - (days[0] if days.size else 0)] = history[name].to_numpy(dtype=float, na_value=np.nan)[
+            here
+        ]
         columns.append(column)
     ordinary = np.ones(days.size, dtype=bool)
     for first, last in busy:

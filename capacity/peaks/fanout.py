@@ -7,6 +7,7 @@ recent ordinary days; past events tell how it moves near a peak (retries, caches
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Fanout:
     learnt: NDArray[np.bool_]
 
 
-def peak_ratio(rate: Floats, rejected: Floats, calls: Floats) -> Floats:
+def peak_ratio(rate: Floats, rejected: Floats, calls: Any) -> Floats:
     """Log of observed to implied requests near the busiest minutes of one event.
 
     Parameters

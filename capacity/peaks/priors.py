@@ -73,7 +73,7 @@ FANOUT = EventPrior(loc=0.0, loc_scale=0.08, kind_scale=0.04, event_scale=0.05, 
 # A callee's own busiest second against the one its callers' arrivals imply.
 CALLEE_BURST = EventPrior(loc=0.0, loc_scale=0.08, kind_scale=0.03, event_scale=0.04, slope_scale=0.01)
 
-TYPICAL_BURST = 1.5                  # peak second ÷ peak minute used to turn published second ratios into minute ratios
+TYPICAL_BURST = 1.5  # peak second ÷ peak minute used to turn published second ratios into minute ratios
 ORDER_OPENING_SHARE_LOC = float(np.log(ORDER_PEAK_RATIOS).mean() - np.log(TYPICAL_BURST * 1440.0))
 # Pages are looked at all day; orders at 2012 stood at 10.9 when pages stood at 3.7 and 2.05, and tripled afterwards.
 BROWSE_OPENING_SHARE_LOC = float(np.log(BROWSE_PEAK_RATIOS).mean() + 0.5 - np.log(TYPICAL_BURST * 1440.0))
@@ -86,8 +86,8 @@ OPENING_CONCENTRATION_LOC, OPENING_CONCENTRATION_SCALE = float(np.log(3.5)), 0.6
 # φ of Var = λ + φλ² where seconds are unknown: the public trace implies 0.008, big sites less.
 DISPERSION_LOC, DISPERSION_SCALE = float(np.log(0.004)), 1.0
 
-UNSEEN_VOLUME_SCALE = 0.25           # an entry's daily requests from the catalogue's coefficients alone
-UNSEEN_FANOUT_SCALE = 0.20           # calls per request from the catalogue alone
-WOBBLE_CORRELATION = 0.5             # of the rates' wobble inside a minute, between two entries
-EVENT_CORRELATION, EVENT_CORRELATION_WEIGHT = 0.6, 3.0   # of an event's shocks between series, and events it is worth
-CLOCK_MEMORY_MIN = 120.0             # after so many minutes an opening at another hour follows the clock again
+UNSEEN_VOLUME_SCALE = 0.25  # an entry's daily requests from the catalogue's coefficients alone
+UNSEEN_FANOUT_SCALE = 0.20  # calls per request from the catalogue alone
+WOBBLE_CORRELATION = 0.5  # of the rates' wobble inside a minute, between two entries
+EVENT_CORRELATION, EVENT_CORRELATION_WEIGHT = 0.6, 3.0  # of an event's shocks between series, and events it is worth
+CLOCK_MEMORY_MIN = 120.0  # after so many minutes an opening at another hour follows the clock again

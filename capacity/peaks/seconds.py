@@ -14,10 +14,10 @@ from capacity.peaks.evidence import MinuteGrid, PastEvent
 from capacity.peaks.priors import Floats
 from capacity.peaks.timeline import Timeline
 
-_BUSY = 0.6                          # of the busiest minute: calmer minutes say little about a peak's wobble
-_OPENING_REACH = 30                  # minutes after the start that are not ordinary busy minutes
+_BUSY = 0.6  # of the busiest minute: calmer minutes say little about a peak's wobble
+_OPENING_REACH = 30  # minutes after the start that are not ordinary busy minutes
 _LEAST_MINUTES = 10
-_LOG_SPREAD_SEEN = 0.25              # of φ between events, where minutes with seconds were seen
+_LOG_SPREAD_SEEN = 0.25  # of φ between events, where minutes with seconds were seen
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,7 @@ def learn_seconds(
         for p, grid in enumerate(grids):
             ramp[p] = _opening_ramp(grid, slice(first, min(first + _OPENING_REACH, opening.stop)), np.exp(log_phi))
     years, own, kinds = event_axes(events, kind)
-    forecast = predict_event(
-        ramp, years=years, own_kind=own, kinds=kinds, target_year=year, prior=priors.OPENING_RAMP
-    )
+    forecast = predict_event(ramp, years=years, own_kind=own, kinds=kinds, target_year=year, prior=priors.OPENING_RAMP)
     return Seconds(log_phi, scale, forecast, seen | np.isfinite(ramp).any(0))
 
 
@@ -95,7 +93,7 @@ def _opening_ramp(grid: MinuteGrid, opening: slice, phi: Floats) -> Floats:
 
 
 def _pool(phi: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """log φ of each entry: its own, else the others', else the prior; its spread; whether its own."""
+    """Log φ of each entry: its own, else the others', else the prior; its spread; whether its own."""
     floor = 1e-6
     known = np.isfinite(phi)
     logs = np.log(np.maximum(np.where(known, phi, 1.0), floor))

@@ -42,9 +42,7 @@ class PastShape:
         return self.clock.size == 0
 
 
-def shares(
-    past: PastShape, line: Timeline, ordinary: Floats, *, kappa: float
-) -> Floats:
+def shares(past: PastShape, line: Timeline, ordinary: Floats, *, kappa: float) -> Floats:
     """Share of each local day's requests in each minute, as the past event has it on this promotion's clock.
 
     Parameters
@@ -126,9 +124,7 @@ def concentration(resolution_s: Floats, *, opening: bool) -> tuple[Floats, Float
     return part * priors.REST_CONCENTRATION_LOC, part * priors.REST_CONCENTRATION_SCALE
 
 
-def mean_profile(
-    stack: Floats, weight: Floats, fallback: Floats, line: Timeline, coarse: NDArray[np.bool_]
-) -> Floats:
+def mean_profile(stack: Floats, weight: Floats, fallback: Floats, line: Timeline, coarse: NDArray[np.bool_]) -> Floats:
     """Weighted mean of past shares, the ordinary day where there are none, sharpened where only hours were seen.
 
     Parameters
@@ -196,7 +192,9 @@ def choose_minutes(profile: Floats, cell: Cell, *, blocks: int, limit: int) -> t
     edges = np.linspace(0, part.shape[1], min(blocks, part.shape[1]) + 1).astype(int)
     grid = [int(a + together[a:b].argmax()) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
     own, votes = np.unique(relative.argmax(1), return_counts=True)
-    chosen = list(dict.fromkeys([*own[np.argsort(-votes, kind="stable")].tolist(), *sorted(grid, key=lambda m: -together[m])]))
+    chosen = list(
+        dict.fromkeys([*own[np.argsort(-votes, kind="stable")].tolist(), *sorted(grid, key=lambda m: -together[m])])
+    )
     minutes = np.array(sorted(chosen[:limit]), dtype=np.int64)
     near = together >= 0.97 * np.maximum.reduceat(together, edges[:-1]).max()
     owner = np.abs(np.arange(part.shape[1])[:, None] - minutes[None]).argmin(1)

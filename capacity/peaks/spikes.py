@@ -16,9 +16,9 @@ from capacity.peaks.shape import PastShape, cell_peaks, mean_profile, ordinary_s
 from capacity.peaks.timeline import Cell, Timeline
 
 _KAPPAS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_NO_ORDINARY_SCALE = 0.35            # of the busiest share where not even ordinary days' shape is known
-_REMEMBERED_NOISE = 0.2              # of a minute's share worked back from a remembered busiest second
-_BLOCK = 2e7                         # numbers held at once while shapes are laid on the timeline
+_NO_ORDINARY_SCALE = 0.35  # of the busiest share where not even ordinary days' shape is known
+_REMEMBERED_NOISE = 0.2  # of a minute's share worked back from a remembered busiest second
+_BLOCK = 2e7  # numbers held at once while shapes are laid on the timeline
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,24 @@ def learn_spikes(
         profiles.append(profile)
     names = tuple(e.id for e, w in zip(events, weight, strict=True) if w > 0)
     return Spikes(
-        kappas, np.stack(profiles), tuple(peaks), fine[own].sum(0), coarse[own].sum(0), (fine | coarse)[~own].sum(0), names
+        kappas,
+        np.stack(profiles),
+        tuple(peaks),
+        fine[own].sum(0),
+        coarse[own].sum(0),
+        (fine | coarse)[~own].sum(0),
+        names,
     )
 
 
 def _lay(
-    pasts: Sequence[PastShape], line: Timeline, day: Floats, base: Floats, weight: Floats, sharp: NDArray[np.bool_], kappa: float
+    pasts: Sequence[PastShape],
+    line: Timeline,
+    day: Floats,
+    base: Floats,
+    weight: Floats,
+    sharp: NDArray[np.bool_],
+    kappa: float,
 ) -> tuple[Floats, Floats, Floats]:
     """Profile (entry, minute), log peaks and their noise (event, cell, entry), in blocks of entries."""
     n_entries, n_cells = day.shape[0], len(line.cells)
@@ -132,7 +144,10 @@ def _lay(
 def _prior(cell: Cell, base: Floats, known_day: NDArray[np.bool_], transaction_share: Floats) -> priors.EventPrior:
     if cell.opening:
         # Orders and pages: two published figures, between them by what an entry's requests come with.
-        loc = transaction_share * priors.ORDER_OPENING_SHARE_LOC + (1 - transaction_share) * priors.BROWSE_OPENING_SHARE_LOC
+        loc = (
+            transaction_share * priors.ORDER_OPENING_SHARE_LOC
+            + (1 - transaction_share) * priors.BROWSE_OPENING_SHARE_LOC
+        )
         return with_fields(priors.OPENING_SHARE, loc=loc)
     usual = np.log(base[:, cell.first : cell.stop].max(1))
     prior = priors.REST_SHARE
@@ -148,9 +163,7 @@ def _profile_weights(pasts: Sequence[PastShape], own: NDArray[np.bool_], years: 
     return np.where(use, 2.0 ** (-(newest - years) / 4.0), 0.0)
 
 
-def _openings_seen(
-    pasts: Sequence[PastShape], opening: Cell | None
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _openings_seen(pasts: Sequence[PastShape], opening: Cell | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether each event shows each entry's opening by the minute, and by something coarser; (event, entry)."""
     n_entries = pasts[0].rate.shape[0] if pasts else 0
     fine = np.zeros((len(pasts), n_entries), dtype=bool)

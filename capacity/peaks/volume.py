@@ -74,7 +74,9 @@ def modelled(rates: Floats, dau: Floats, dat: Floats) -> Floats:
     return np.asarray(dau[..., None] * rates[:, 0] + dat[..., None] * rates[:, 1] + rates[:, 2])
 
 
-def level_before(log_ratio: Floats, day: Ints, ordinary: NDArray[np.bool_], *, before: int, span: int = LEVEL_DAYS) -> Floats:
+def level_before(
+    log_ratio: Floats, day: Ints, ordinary: NDArray[np.bool_], *, before: int, span: int = LEVEL_DAYS
+) -> Floats:
     """Median log ratio of the last ordinary days before a day.
 
     Parameters
