@@ -85,7 +85,7 @@ def _littles_law(steps: pd.DataFrame) -> Iterator[Gate]:
         if np.isnan(n[i]):
             continue
         if np.isfinite(mean[i]):
-            gap = x[i] * mean[i] / 1e3 / n[i] - 1.0
+            gap = float(x[i] * mean[i] / 1e3 / n[i] - 1.0)
             bad = abs(gap) > LITTLE_TOLERANCE
             says = f"X·R/N − 1 = {gap:+.1%}" + ("; the step was not steady and is left out" if bad else "")
             yield Gate(

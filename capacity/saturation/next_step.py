@@ -1,0 +1,57 @@
+"""The next load test worth running."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from capacity.catalog import Service
+from capacity.saturation import rules
+from capacity.saturation.runs import RunCapacity
+
+
+def next_step(service: Service, runs: Sequence[RunCapacity], evidence: str) -> str:
+    """Say which test would teach most about a service's capacity.
+
+    Examples
+    --------
+    >>> next_step(Service(name="a", tier="core"), [], "none")
+    'no load test: run the staircase of `capacity loadtest plan`, in production, off-peak'
+    """
+    if evidence == "sla":
+        return "confirm the limit with its owner" if service.third_party else "test where its limit is"
+    if not runs:
+        return "no load test: run the staircase of `capacity loadtest plan`, in production, off-peak"
+    names = {g.name for r in runs for g in r.gates if g.verdict in ("flagged", "bounded", "excluded")}
+    latest = runs[-1]
+    if evidence == "bounded":
+        return _go_further(latest, names)
+    if not any(r.production for r in runs):
+        return "repeat in production, off-peak: outside it capacity may look better than it is"
+    for gate, says in (
+        ("instance_type_changed", "repeat on the instance type that runs"),
+        ("version_changed", "repeat with the version that runs"),
+        ("dependency_mocked", "repeat with the real dependencies"),
+        ("before_scaling", "repeat after scaling out"),
+    ):
+        if gate in names:
+            return says
+    spread = float(np.log(np.quantile(latest.qps, 0.95) / max(np.quantile(latest.qps, 0.05), 1e-12)))
+    if spread > 0.15:
+        return f"add steps of 5 % between {np.quantile(latest.qps, 0.05):.4g} and {np.quantile(latest.qps, 0.95):.4g} requests/s per instance"
+    return "nothing urgent: repeat before the promotion with the version that will run"
+
+
+def _go_further(run: RunCapacity, names: set[str]) -> str:
+    start = run.lower_qps
+    if start <= 0:
+        return "start lighter: already the first step broke the objective"
+    until = min(rules.MOST_BEYOND * start, run.upper_qps if np.isfinite(run.upper_qps) else np.inf)
+    until = max(until, 1.1 * start)
+    says = (
+        f"continue from {start:.4g} to {until:.4g} requests/s per instance in steps of 5 % until the objective breaks"
+    )
+    if "generator_saturated" in names:
+        return f"{says}, from more load generators"
+    return says

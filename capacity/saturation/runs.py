@@ -1,0 +1,233 @@
+"""From one run to what it says of a service's capacity per instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.catalog import Service
+from capacity.loadtest import Gate, LoadTest
+from capacity.saturation import rules
+from capacity.saturation.compete import fit_family
+from capacity.saturation.crossing import Crossing, slo_crossing
+from capacity.saturation.families import FAMILIES
+from capacity.saturation.fit import CurveFit, fit_curve
+from capacity.saturation.steps import Steps
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RunCapacity:
+    """What one run says of the capacity of one instance.
+
+    Attributes
+    ----------
+    run, evidence
+        Name; ``measured`` when the end was seen inside the tested range, else ``bounded``.
+    qps
+        Samples (S,), before what is known of circumstances (environment, version, age).
+    lower_qps, upper_qps
+        Highest load that held, and the utilization law's bound (``inf`` where CPU is unknown).
+    spread
+        Log standard deviation for what the run cannot know: other nights, other instances, another version.
+    loss
+        Scale of the half-normal by which the run may flatter.
+    production
+        Whether it ran in production.
+    gates
+        What speaks for and against it, the comparison with the catalogue included.
+    why
+        Sentences with the numbers that decided.
+    curve
+        Throughput against concurrency, where it is known.
+    """
+
+    run: str
+    evidence: Literal["measured", "bounded"]
+    qps: Array
+    lower_qps: float
+    upper_qps: float
+    spread: float
+    loss: float
+    production: bool
+    same_type: bool
+    started_s: float
+    gates: tuple[Gate, ...]
+    why: tuple[str, ...]
+    curve: CurveFit | None
+
+
+def to_steps(test: LoadTest) -> Steps | None:
+    """Usable steps of a run per instance, sorted by load, equal loads averaged; None where none is left."""
+    frame = test.steps.drop(index=list(test.excluded_steps))
+    frame = frame[frame["achieved_qps"] > 0]
+    if frame.empty:
+        return None
+    n = float(test.instances)
+    values = {name: frame[name].to_numpy(dtype=float) for name in frame.columns}
+    is_open = bool(np.isfinite(values["offered_qps"]).sum() >= np.isfinite(values["concurrency"]).sum())
+    load = np.where(
+        [i in test.generator_limited_steps for i in frame.index], values["achieved_qps"], values["offered_qps"]
+    )
+    load = (load if is_open else values["concurrency"]) / n
+    keep = np.isfinite(load) & (load > 0)
+    values = {name: v[keep] for name, v in values.items()}
+    load = load[keep]
+    errors = np.nan_to_num(values["error_fraction"])
+    columns = np.stack(
+        [
+            values["achieved_qps"] / n * (1.0 - errors),
+            *(values[p] for p in ("p50_ms", "p95_ms", "p99_ms", "error_fraction", "cpu_fraction")),
+            values["achieved_qps"] * values["seconds"],
+        ]
+    )
+    places, group = np.unique(np.round(load, 9), return_inverse=True)
+    merged = _means(columns, group, len(places))
+    merged[-1] *= np.bincount(group, minlength=len(places))
+    latency = {p: merged[k] for k, p in enumerate(("p50_ms", "p95_ms", "p99_ms"), start=1)}
+    return Steps(is_open, places, merged[0], latency, merged[4], merged[5], merged[6])
+
+
+def _means(columns: Array, group: NDArray[np.int64], size: int) -> Array:
+    known = np.isfinite(columns)
+    total = np.stack(
+        [np.bincount(group, weights=np.where(k, c, 0.0), minlength=size) for c, k in zip(columns, known, strict=True)]
+    )
+    count = np.stack([np.bincount(group, weights=k.astype(float), minlength=size) for k in known])
+    return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))
+
+
+def cpu_bound(steps: Steps) -> float:
+    """Throughput per instance at the CPU ceiling by the utilization law; ``inf`` where CPU is not known well enough."""
+    known = np.isfinite(steps.cpu_fraction) & (steps.cpu_fraction > 0) & (steps.good_qps > 0)
+    u, x = steps.cpu_fraction[known], steps.good_qps[known]
+    if known.sum() < 2 or u.max() < 0.15 or np.ptp(u) < 0.05:
+        return float("inf")
+    demand, idle = fit_family(FAMILIES["utilization"], u[None, :], x[None, :]).parameters[0]
+    return float((rules.CPU_CEILING - idle) / demand)
+
+
+def beyond(qps: Array, *, upper_qps: float, rng: np.random.Generator) -> Array:
+    """Samples above a load that held, by the stated rule: more is likely, much more is not claimed.
+
+    Never above `rules.MOST_BEYOND` times that load, nor above the utilization law's bound; lower values are likelier.
+    """
+    most = np.clip(np.divide(upper_qps, np.maximum(qps, 1e-300)), 1.0, rules.MOST_BEYOND)
+    return np.asarray(qps * (1.0 + (most - 1.0) * rng.beta(1.0, 2.0, size=qps.shape)))
+
+
+def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, n_samples: int) -> RunCapacity | None:
+    """Capacity per instance by one run; None where it has no usable step."""
+    steps = to_steps(test)
+    if steps is None:
+        return None
+    limits = limits_of(service)
+    found = slo_crossing(steps, limits, rng=rng, n_samples=n_samples)
+    upper = cpu_bound(steps)
+    few = any(g.name == "too_few_steps" and g.verdict == "bounded" for g in test.gates)
+    latency_unknown = bool(found.unmeasured) and len(found.unmeasured) == sum(p in limits for p in ("p95_ms", "p99_ms"))
+    seen = found.seen.mean() >= 0.5
+    qps = np.where(found.seen, found.qps, beyond(found.qps, upper_qps=upper, rng=rng))
+    if not service.slo.judges_latency or latency_unknown:
+        qps = qps * np.where(found.seen, rules.WITHOUT_SLO, 1.0)
+    evidence: Literal["measured", "bounded"] = "measured" if seen and not few and not latency_unknown else "bounded"
+    compared = against_catalogue(test, service)
+    return RunCapacity(
+        run=test.run,
+        evidence=evidence,
+        qps=qps,
+        lower_qps=found.highest_good_qps,
+        upper_qps=upper,
+        spread=_spread(test, compared),
+        loss=rules.MOCKED_LOSS if test.mocked else 0.0,
+        production=test.is_production,
+        same_type=not any(g.name == "instance_type_changed" for g in compared),
+        started_s=test.started_at.timestamp() if test.started_at is not None else float("nan"),
+        gates=(*test.gates, *compared),
+        why=tuple(_why(test, service, found, evidence, upper, latency_unknown)),
+        curve=found.curve or _curve_of(test),
+    )
+
+
+def limits_of(service: Service) -> dict[str, float]:
+    """The parts of a service's objective that are given."""
+    parts = {p: getattr(service.slo, p) for p in ("p95_ms", "p99_ms", "error_fraction")}
+    return {p: float(v) for p, v in parts.items() if v is not None}
+
+
+def against_catalogue(test: LoadTest, service: Service) -> tuple[Gate, ...]:
+    """Gates for what was tested against what runs today."""
+    gates: list[Gate] = []
+    for name, tested, running in (
+        ("version", test.version, service.version),
+        ("instance_type", test.instance_type, service.instance_type),
+    ):
+        if tested and running and tested != running:
+            says = f"tested {name.replace('_', ' ')} {tested}, running is {running}: its numbers are less sure"
+            gates.append(Gate(f"{name}_changed", "flagged", None, None, says, "repeat the test with what runs"))
+    return tuple(gates)
+
+
+def _spread(test: LoadTest, gates: tuple[Gate, ...]) -> float:
+    names = {g.name for g in gates}
+    variance = rules.RUN_SPREAD**2 + rules.INSTANCE_SPREAD**2 / test.instances
+    variance += rules.VERSION_SPREAD**2 if "version_changed" in names else 0.0
+    variance += rules.INSTANCE_TYPE_SPREAD**2 if "instance_type_changed" in names else 0.0
+    return float(np.sqrt(variance))
+
+
+def _curve_of(test: LoadTest) -> CurveFit | None:
+    frame = test.steps.drop(index=list(test.excluded_steps))[["concurrency", "achieved_qps"]].dropna()
+    frame = frame[(frame > 0).all(axis=1)]
+    if frame["concurrency"].nunique() < 4:
+        return None
+    return fit_curve(frame["concurrency"] / test.instances, frame["achieved_qps"] / test.instances)
+
+
+def _why(
+    test: LoadTest, service: Service, found: Crossing, evidence: str, upper: float, latency_unknown: bool
+) -> list[str]:
+    unit = "requests/s per instance"
+    said: list[str] = []
+    if evidence == "measured":
+        limit = (
+            f"the {found.limited_by} limit was passed" if found.limited_by != "throughput" else "throughput stood still"
+        )
+        said.append(f"{test.run}: {limit} near {np.median(found.qps):.4g} {unit}, inside the tested range")
+    else:
+        said.append(f"{test.run}: {found.highest_good_qps:.4g} {unit} held; where it ends was not measured")
+        if np.isfinite(upper):
+            said.append(
+                f"{test.run}: by the utilization law {rules.CPU_CEILING:.0%} CPU is reached at {upper:.4g} {unit}"
+            )
+    if found.first_step_broke:
+        said.append(f"{test.run}: already the lightest step broke the objective; lighter loads were not tried")
+    if latency_unknown and service.slo.judges_latency:
+        said.append(f"{test.run} recorded no latency, so the objective could not be judged")
+    if np.isfinite(found.open_share) and found.curve is not None:
+        said.append(
+            f"{test.run}: users who wait for answers build no queue; read through an open queue, as production is"
+        )
+    if test.instances > 1:
+        said.append(f"{test.run}: {test.instances} instances together, divided evenly")
+    return said
+
+
+def describe_limits(limits: Mapping[str, float]) -> str:
+    """Say an objective in words.
+
+    Examples
+    --------
+    >>> describe_limits({"p95_ms": 150.0, "error_fraction": 0.001})
+    'p95 ≤ 150 ms, errors ≤ 0.1 %'
+    """
+    words = {"p95_ms": "p95 ≤ {:g} ms", "p99_ms": "p99 ≤ {:g} ms"}
+    said = [words[p].format(v) for p, v in limits.items() if p in words]
+    if "error_fraction" in limits:
+        said.append(f"errors ≤ {100 * limits['error_fraction']:g} %")
+    return ", ".join(said)
