@@ -1,0 +1,108 @@
+"""The ordinary course of daily activity: what every day would be without promotions, in the past and ahead."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from capacity.forecast import rolling
+from capacity.forecast.calendar import holiday_regressors, seasons
+from capacity.forecast.design import Design, join, slope_column
+from capacity.forecast.fit import PanelFit, fit_panel
+from capacity.forecast.intervals import ErrorModel
+from capacity.forecast.level import robust_filter, smoothed
+from capacity.forecast.panel import error_model_of
+
+Floats = npt.NDArray[np.float64]
+# Below a year nobody has seen the season: ordinary activity may drift by some 15 % in two months.
+UNSEEN_SEASON_SD = 0.15
+
+
+@dataclass(frozen=True)
+class Base:
+    """Ordinary course of some series on the log scale.
+
+    ``inside`` (series, days) of history, from the days around; ``inside_variance`` of an observation about it;
+    ``middle`` (series, horizon) ahead, ``sd`` its error's scale, ``weekday`` (days + horizon,) the mean weekday effect.
+    """
+
+    fit: PanelFit
+    errors: ErrorModel
+    inside: Floats
+    inside_variance: Floats
+    middle: Floats
+    sd: Floats
+    weekday: Floats
+
+    def draw(self, rng: np.random.Generator, n_samples: int) -> Floats:
+        """(n_samples, series, horizon) log volumes."""
+        n_series, horizon = self.middle.shape
+        draws = self.errors.draw(rng, n_samples=n_samples, n_series=n_series, horizon=horizon)
+        return np.asarray(self.middle[None] + self.sd[None] * draws)
+
+
+def base_design(dates: pd.DatetimeIndex, n_history: int, holidays: pd.DataFrame | None) -> Design:
+    """Slope, seasons and holidays of ``dates``."""
+    columns = [slope_column(n_history, len(dates)), seasons(dates, n_history)]
+    named = holiday_regressors(holidays, dates)
+    return join([*columns, named] if named is not None else columns)
+
+
+def fit_base(logs: Floats, masked: npt.NDArray[np.bool_], design: Design) -> Base:
+    """Fit the ordinary course of ``logs`` (series, days) leaving out the ``masked`` days (days,)."""
+    n_history = logs.shape[1]
+    horizon = len(design.shared) - n_history
+    seen = np.where(masked[None], np.nan, logs)
+    fit = fit_panel(design, seen, horizon=horizon)
+    errors = error_model_of(fit, np.zeros((len(logs), n_history + horizon), dtype=bool))
+    inside = _inside(fit, n_history)
+    known_days: npt.NDArray[np.bool_] = np.any(np.isfinite(seen), axis=0)
+    distance = _distance(known_days)
+    sigma2 = fit.shrinkage.sigma[:, None] ** 2
+    variance = sigma2 * (1 + fit.ratio[:, None] * distance[None] / 2) + 1e-6
+    sd = errors.sd(fit.theory_sd, np.zeros_like(fit.middle, dtype=bool))
+    if known_days.sum() < 365:
+        drift = UNSEEN_SEASON_SD * np.sqrt(np.minimum(np.arange(1, horizon + 1), 120) / 60)
+        sd = np.sqrt(sd**2 + drift[None] ** 2 * (1 - known_days.sum() / 365))
+    weekday = np.array([name.startswith("weekday") for name in design.names])
+    pattern = design.shared @ (np.where(weekday, fit.theta.mean(axis=0), 0.0))
+    return Base(fit, errors, inside, variance, fit.middle, sd, pattern)
+
+
+def _inside(fit: PanelFit, n_history: int) -> Floats:
+    days = slice(0, n_history)
+    effects = fit.design.predict(fit.theta, days)
+    residual = fit.filtered.clean - effects
+    again = robust_filter(residual, ratio=fit.ratio, sigma=fit.shrinkage.sigma)
+    return np.asarray(smoothed(again, ratio=fit.ratio) + effects)
+
+
+def _distance(known: npt.NDArray[np.bool_]) -> Floats:
+    """(days,) days to the nearest known day."""
+    at = np.flatnonzero(known)
+    days = np.arange(len(known))
+    if not len(at):
+        return np.full(len(known), float(len(known)))
+    after = np.searchsorted(at, days)
+    later = np.abs(at[np.minimum(after, len(at) - 1)] - days)
+    earlier = np.abs(days - at[np.maximum(after - 1, 0)])
+    return np.asarray(np.minimum(later, earlier), dtype=float)
+
+
+def parts_ahead(base: Base) -> dict[str, Floats]:
+    """(series, horizon) level, season and holiday effects ahead; they add up to ``middle``."""
+    ahead = slice(base.fit.n_history, base.fit.n_history + base.fit.horizon)
+    parts = {"level": base.fit.level}
+    for part in rolling.AROUND_LEVEL[:2]:
+        parts[part] = base.fit.design.predict(base.fit.theta, ahead, (part,))
+    return parts
+
+
+def mask_of(days: Sequence[int], n_history: int) -> npt.NDArray[np.bool_]:
+    """(n_history,) ``True`` on the given days that lie in the history."""
+    mask = np.zeros(n_history, dtype=bool)
+    inside = np.array([day for day in days if 0 <= day < n_history], dtype=np.intp)
+    mask[inside] = True
+    return mask

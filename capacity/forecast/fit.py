@@ -1,0 +1,155 @@
+"""Fit a panel of log volumes: regression, level, what rolling origins teach of both, and the forecast's middle."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from capacity.forecast import regression, rolling
+from capacity.forecast.design import Design
+from capacity.forecast.level import Filtered, choose_ratio, log_likelihoods, robust_filter
+
+Floats = npt.NDArray[np.float64]
+LEARNERS = 96  # series that teach what all share (noise, spread, memory); more change nothing but the time it takes
+
+
+@dataclass(frozen=True)
+class PanelFit:
+    """A fitted panel.
+
+    ``theta`` (series, p), ``level`` (series, horizon), ``middle`` (series, horizon) on the log scale; ``noise_sd`` and
+    ``theory_sd`` (series, horizon) what the model alone says of the error; ``rolling`` errors of the ``learners``,
+    and ``rolling_sd``, the theory for them.
+    """
+
+    design: Design
+    n_history: int
+    theta: Floats
+    shrinkage: regression.Shrinkage
+    filtered: Filtered
+    ratio: Floats
+    level: Floats
+    middle: Floats
+    theory_sd: Floats
+    learners: npt.NDArray[np.intp]
+    rolling: rolling.Rolling
+    rolling_sd: Floats
+
+    @property
+    def horizon(self) -> int:
+        """Days ahead."""
+        return int(self.middle.shape[1])
+
+
+def fit_panel(design: Design, logs: Floats, *, horizon: int) -> PanelFit:
+    """Fit all series together and forecast the days after the history.
+
+    Parameters
+    ----------
+    design : Design
+        Regressors of history and horizon.
+    logs : (series, days) array
+        Log volumes; NaN where unknown.
+    horizon : int
+        Days ahead; the design must reach so far.
+
+    References
+    ----------
+    .. [1] A. C. Harvey (1989). Forecasting, Structural Time Series Models and the Kalman Filter, section 3.4
+       (regression in innovations).
+    """
+    n_series, n_history = logs.shape
+    learners = np.unique(np.linspace(0, n_series - 1, min(LEARNERS, n_series)).astype(np.intp))
+    shrinkage, ratio = _learn(design.of(learners), logs[learners])
+    # All other series get the pool's mean as a first fit, and noise and memory of their own from what it leaves.
+    theta = np.broadcast_to(shrinkage.mean, (n_series, design.n_columns))
+    shrinkage, filtered, ratio = _noise_of_all(design, logs, theta, shrinkage, ratio)
+    (span,) = regression.moments(design, filtered, cuts=[n_history])
+    theta = regression.solve(span, shrinkage)
+    shrinkage = replace(shrinkage, sigma=_noise(span, theta))
+    own, own_filtered = design.of(learners), _take(filtered, learners)
+    origins = rolling.choose_origins(n_history, horizon=horizon)
+    rolled, rolling_sd = rolling.roll(
+        own,
+        logs[learners],
+        own_filtered,
+        shrinkage.of(learners),
+        ratio=ratio[learners],
+        origins=origins,
+        horizon=horizon,
+    )
+    start, terms = rolling.start_of(design, theta, filtered.clean, span, horizon=horizon)
+    level = start[:, None] + rolled.rule.apply(terms)
+    ahead = slice(n_history, n_history + horizon)
+    middle = level + design.predict(theta, ahead, rolling.AROUND_LEVEL)
+    theory = rolling.theory_sd(design, span, shrinkage, ratio, filtered.last_variance, days=ahead)
+    return PanelFit(
+        design, n_history, theta, shrinkage, filtered, ratio, level, middle, theory, learners, rolled, rolling_sd
+    )
+
+
+def _learn(design: Design, logs: Floats) -> tuple[regression.Shrinkage, Floats]:
+    """Learn what series share, in two rounds: noise and memory of residuals, then the effects under them."""
+    n_series, n_history = logs.shape
+    filtered = robust_filter(logs, ratio=np.full(n_series, 0.01), sigma=np.full(n_series, np.inf))
+    (span,) = regression.moments(design, filtered, cuts=[n_history])
+    shrinkage = regression.learn_shrinkage(span, design, together=0.3 if n_series > 1 else 0.0)
+    ratio = np.full(n_series, 0.01)
+    for _ in range(2):
+        theta = regression.solve(span, shrinkage)
+        fitted = design.predict(theta, slice(0, n_history))
+        ratio = choose_ratio(log_likelihoods(logs - fitted, sigma=shrinkage.sigma))
+        filtered = robust_filter(logs - fitted, ratio=ratio, sigma=shrinkage.sigma)
+        together = regression.mean_correlation(_standardized(filtered, shrinkage.sigma))
+        (span,) = regression.moments(design, _with_fit(filtered, fitted), cuts=[n_history])
+        shrinkage = regression.learn_shrinkage(span, design, together=together, n_rounds=3)
+    return shrinkage, ratio
+
+
+def _noise_of_all(
+    design: Design, logs: Floats, theta: Floats, shrinkage: regression.Shrinkage, ratio: Floats
+) -> tuple[regression.Shrinkage, Filtered, Floats]:
+    """Noise, memory and cleaned observations of every series, given first effects ``theta``."""
+    n_series = len(logs)
+    fitted = design.predict(theta, slice(0, logs.shape[1]))
+    residual = logs - fitted
+    if n_series != len(ratio):
+        typical = np.full(n_series, float(np.exp(np.log(ratio).mean())))
+        first = robust_filter(residual, ratio=typical, sigma=np.full(n_series, np.inf))
+        spread = _spread(_standardized(first, np.ones(n_series)))
+        ratio = choose_ratio(log_likelihoods(residual, sigma=spread))
+        shrinkage = replace(shrinkage, sigma=spread)
+    filtered = robust_filter(residual, ratio=ratio, sigma=shrinkage.sigma)
+    return shrinkage, _with_fit(filtered, fitted), ratio
+
+
+def _spread(standardized: Floats) -> Floats:
+    """(series,) robust standard deviation of innovations; the median series' where nothing is known."""
+    known = np.isfinite(standardized)
+    spread = np.full(len(standardized), np.nan)
+    some = known.sum(axis=1) >= 3
+    if some.any():
+        spread[some] = 1.4826 * np.nanmedian(np.abs(standardized[some]), axis=1)
+    typical = np.nanmedian(spread) if some.any() else 0.2
+    return np.asarray(np.where(np.isfinite(spread), np.maximum(spread, 1e-4 + 0.05 * typical), typical))
+
+
+def _noise(span: regression.Moments, theta: Floats) -> Floats:
+    variance = regression.residual_variance(span, theta)
+    worth = span.count / (span.count + 14.0)
+    centre = np.median(np.log(variance))
+    return np.asarray(np.exp(0.5 * (centre + worth * (np.log(variance) - centre))))
+
+
+def _standardized(filtered: Filtered, sigma: Floats) -> Floats:
+    scaled = (filtered.clean - filtered.state) / np.sqrt(filtered.variance) / sigma[:, None]
+    return np.asarray(np.where(filtered.variance < 1e3, scaled, np.nan))
+
+
+def _with_fit(filtered: Filtered, fitted: Floats) -> Filtered:
+    """Observations again from what was filtered without the regression."""
+    return replace(filtered, clean=filtered.clean + fitted)
+
+
+def _take(filtered: Filtered, series: npt.NDArray[np.intp]) -> Filtered:
+    return Filtered(*(getattr(filtered, name)[series] for name in filtered.__dataclass_fields__))

@@ -1,0 +1,172 @@
+"""How far off forecasts are, learnt from rolling origins by horizon and for event days; and joint samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+from scipy.stats import t as student
+
+Floats = npt.NDArray[np.float64]
+_GRID = np.linspace(-3.5, 3.5, 141)  # normal scores at which the error's quantile function is tabulated
+_TAIL_DF = 5.0  # of the t that stands in for the error's shape where data are few
+_PRIOR_WORTH = 30.0  # independent errors that weigh as much as that prior
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """Log errors as ``scale × theory sd × shape(z)``, z standard normal with the correlations named.
+
+    ``scale`` (series,), ``by_horizon`` (horizon,), ``event_factor``; ``shape`` values at normal scores `_GRID`;
+    ``together`` is the correlation between series, ``lasting`` the share of an error that stays over the horizon.
+    """
+
+    scale: Floats
+    by_horizon: Floats
+    event_factor: float
+    shape: Floats
+    together: float
+    lasting: float
+
+    def sd(self, theory: Floats, on_event: npt.NDArray[np.bool_]) -> Floats:
+        """(series, horizon) scale of the error."""
+        factor = np.where(on_event, self.event_factor, 1.0)
+        return np.asarray(theory * self.scale[:, None] * self.by_horizon[None, : theory.shape[1]] * factor)
+
+    def quantile(self, probability: float) -> float:
+        """Quantile of the standardized error."""
+        score = float(np.clip(student.ppf(probability, 1e9), _GRID[0], _GRID[-1]))
+        return float(np.interp(score, _GRID, self.shape))
+
+    def draw(self, rng: np.random.Generator, *, n_samples: int, n_series: int, horizon: int) -> Floats:
+        """(n_samples, series, horizon) standardized errors with the learnt dependence."""
+        common = _paths(rng, (n_samples, 1), horizon, self.lasting)
+        own = _paths(rng, (n_samples, n_series), horizon, self.lasting)
+        score = np.sqrt(self.together) * common + np.sqrt(1 - self.together) * own
+        return np.asarray(np.interp(score, _GRID, self.shape))
+
+
+def _paths(rng: np.random.Generator, shape: tuple[int, int], horizon: int, lasting: float) -> Floats:
+    """Draw normal paths whose daily values share a lasting part that builds up as a random walk does."""
+    noise = rng.standard_normal((*shape, horizon))
+    start, steps = rng.standard_normal((*shape, 1)), rng.standard_normal((*shape, horizon))
+    # Half of the lasting part is there on the first day, the rest walks in: nearby days share more than far ones.
+    decay = 0.5 ** (1 / max(horizon, 1))
+    gain = np.sqrt(1 - decay**2)
+    walk = np.empty_like(noise)
+    value = start[..., 0]
+    for h in range(horizon):
+        value = decay * value + gain * steps[..., h]
+        walk[..., h] = value
+    return np.asarray(np.sqrt(lasting) * walk + np.sqrt(1 - lasting) * noise)
+
+
+def learn_errors(
+    errors: Floats, theory: Floats, on_event: npt.NDArray[np.bool_], *, series: npt.NDArray[np.intp], n_series: int
+) -> ErrorModel:
+    """Learn scale, growth with the horizon, shape and dependence of errors.
+
+    Parameters
+    ----------
+    errors, theory, on_event : (origins, learners, horizon) arrays
+        Log errors (NaN unknown), the standard deviation expected of them, and whether the day lies in an event.
+    series : (learners,) array of int
+        Which series they are of ``n_series``; others get the learners' typical scale.
+
+    References
+    ----------
+    .. [1] J. Lei et al. (2018). Distribution-free predictive inference for regression (split conformal, scaled).
+    """
+    horizon = errors.shape[2]
+    z = errors / theory
+    known = np.isfinite(z)
+    if known.sum() < 30:
+        return ErrorModel(np.full(n_series, 1.2), np.ones(horizon), 1.0, _tabulate(np.array([]), 0.0), 0.5, 0.5)
+    together, lasting = _dependence(z)
+    paths = float(known.any(axis=2).sum())
+    worth = paths / (1 + (z.shape[1] - 1) * together) * 2
+    by_horizon = _growth(z, worth)
+    z = z / by_horizon
+    plain, event = _spread_of(z[known & ~on_event]), _spread_of(z[known & on_event])
+    n_event = worth * float((known & on_event).sum()) / known.sum()
+    factor = float((event / plain) ** (n_event / (n_event + 8.0))) if n_event > 0 and plain > 0 and event > 0 else 1.0
+    z = np.where(on_event, z / factor, z)
+    scale = _scales(z)
+    z = z / scale[None, :, None]
+    everywhere = np.full(n_series, float(np.exp(np.log(scale).mean())))
+    everywhere[series] = scale
+    return ErrorModel(everywhere, by_horizon, factor, _tabulate(z[known], worth), together, lasting)
+
+
+def _spread_of(z: Floats) -> float:
+    """Scale at which a normal's 90 % interval would hold 90 % of ``z``."""
+    return float(np.quantile(np.abs(z), 0.9) / 1.645) if len(z) >= 10 else float("nan")
+
+
+def _scales(z: Floats) -> Floats:
+    """(series,) scale of each series' errors, shrunk to all series' by how many paths it has."""
+    n_paths = np.isfinite(z).any(axis=2).sum(axis=0)
+    size = np.abs(z).transpose(1, 0, 2).reshape(z.shape[1], -1)
+    own = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in size]) / np.sqrt(2 / np.pi)
+    typical = float(np.nanmean(np.log(np.maximum(own, 1e-3))))
+    logs = np.where(np.isfinite(own), np.log(np.maximum(own, 1e-3)), typical)
+    weight = n_paths / (n_paths + 6.0)
+    return np.asarray(np.exp(typical + weight * (logs - typical)))
+
+
+def _growth(z: Floats, worth: float) -> Floats:
+    """(horizon,) factor on the theory's scale, a straight line in the root of the horizon, shrunk to its mean."""
+    horizon = z.shape[2]
+    days = np.isfinite(z).any(axis=(0, 1))
+    size = np.sqrt(np.nanmean(z[:, :, days] ** 2, axis=(0, 1)))
+    root = np.sqrt(np.arange(1, horizon + 1))
+    centred = root - root.mean()
+    slope = (
+        float((centred[days] * np.log(size)).sum() / max((centred[days] ** 2).sum(), 1e-9)) if days.sum() > 6 else 0.0
+    )
+    slope = max(slope, 0.0) * worth / (worth + 10.0)
+    return np.asarray(np.exp(slope * centred))
+
+
+def _dependence(z: Floats) -> tuple[float, float]:
+    """Mean correlation between series, and the share of an error's variance that lasts over the horizon."""
+    known = np.isfinite(z)
+    filled = np.where(known, np.clip(z, -4, 4), 0.0)
+    count = known.sum(axis=1)
+    pairs = (count * (count - 1)).sum()
+    variance = (filled**2).sum() / known.sum()
+    cross = ((filled.sum(axis=1) ** 2 - (filled**2).sum(axis=1)).sum() / pairs) if pairs else 0.5 * variance
+    days = known.sum(axis=2)
+    within = (days * (days - 1)).sum()
+    same = (filled.sum(axis=2) ** 2 - (filled**2).sum(axis=2)).sum() / max(within, 1)
+    return float(np.clip(cross / variance, 0.0, 0.95)), float(np.clip(same / variance, 0.0, 0.95))
+
+
+def _tabulate(z: Floats, worth: float) -> Floats:
+    """Quantiles of ``z`` at normal scores, mixed with a t's by how many independent errors there are.
+
+    The median is taken out: a mean error shared by a few origins is an accident, not a bias to carry forward.
+    """
+    probability = ndtr(_GRID)
+    prior = student.ppf(probability, _TAIL_DF) / student.ppf(0.95, _TAIL_DF) * 1.645
+    if not len(z):
+        return np.asarray(prior)
+    own = np.quantile(z, probability)
+    own = (own - np.quantile(z, 0.5)) * float(student.ppf(0.95, max(worth, 4.0))) / 1.645
+    # A 90 % interval from few independent errors must be wider than their own 90 %: as Student's t is.
+    body = float(np.quantile(np.abs(z), 0.9)) / 1.645 * float(student.ppf(0.95, max(worth, 4.0))) / 1.645
+    # Beyond the last tenth-of-a-per-cent or the last few independent errors only the t's tail is known.
+    trust = worth / (worth + _PRIOR_WORTH) * np.clip(np.minimum(probability, 1 - probability) * worth / 2, 0, 1)
+    mixed = trust * own + (1 - trust) * body * prior
+    return np.asarray(np.maximum.accumulate(mixed))
+
+
+def on_event_windows(inside: npt.NDArray[np.bool_], origins: Sequence[int], horizon: int) -> npt.NDArray[np.bool_]:
+    """(origins, series, horizon) windows of ``inside`` (series, days) after each origin; beyond its end ``False``."""
+    n_series, n_days = inside.shape
+    windows = np.zeros((len(origins), n_series, horizon), dtype=bool)
+    for window, origin in zip(windows, origins, strict=True):
+        last = min(origin + horizon, n_days)
+        window[:, : last - origin] = inside[:, origin:last]
+    return windows

@@ -1,0 +1,255 @@
+"""`forecast_panel`: daily volumes of any number of series with known events, in one linear-algebra pass."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from capacity.errors import InputError, NotCoveredError, Problem
+from capacity.forecast import intervals
+from capacity.forecast.calendar import holiday_frame, holiday_regressors, seasons
+from capacity.forecast.design import (
+    Columns,
+    Design,
+    closure_columns,
+    event_names,
+    event_prior,
+    event_values,
+    join,
+    slope_column,
+)
+from capacity.forecast.fit import PanelFit, fit_panel
+from capacity.forecast.tables import Event, PanelTable, check_quantiles, event_list, panel_table
+from capacity.result import Result
+
+Floats = npt.NDArray[np.float64]
+_TOTAL_DRAWS = 1000
+_BLOCK_CELLS = 4_000_000
+
+
+@dataclass(frozen=True)
+class PanelForecast(Result):
+    """Forecast of a panel.
+
+    Attributes
+    ----------
+    quantiles : DataFrame
+        series, date and one column a quantile, named by the floats passed.
+    total_quantiles : DataFrame
+        date and the quantiles of the sum over series; dependence between series counted.
+    samples : (n_samples, series, horizon) array
+        Joint futures; the order of series is that of `series`.
+    components : DataFrame
+        series, date, level, season, holiday, event: they add up to the log of the middle forecast (plus ``offset``
+        inside the logarithm, above 0 for series that have zeros).
+    error_model : ErrorModel
+        What rolling origins taught of the errors.
+    """
+
+    series: tuple[str, ...]
+    dates: pd.DatetimeIndex
+    quantiles: pd.DataFrame
+    total_quantiles: pd.DataFrame
+    samples: Floats
+    components: pd.DataFrame
+    error_model: intervals.ErrorModel
+    n_breaks: int
+
+    def summary(self) -> str:
+        """Say the panel's size and span."""
+        return f"{len(self.series)} series, {len(self.dates)} days from {self.dates[0]:%Y-%m-%d}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the quantiles."""
+        return self.quantiles
+
+
+def forecast_panel(
+    history: pd.DataFrame,
+    *,
+    events: pd.DataFrame | None,
+    closed: pd.DataFrame | None = None,
+    holidays: pd.DataFrame | str | None = None,
+    horizon: int,
+    quantiles: Iterable[float],
+    n_samples: int = 0,
+    seed: int = 0,
+) -> PanelForecast:
+    """Forecast daily volumes of many series, with events known ahead.
+
+    Parameters
+    ----------
+    history : DataFrame
+        date, series, value; a missing date is unknown, a zero is zero. Day 1 follows the panel's last date.
+    events : DataFrame or None
+        kind, starts_on, ends_on (both inside), optionally series (empty: all) and intensity; past and future.
+    closed : DataFrame, optional
+        date, series of known closures, past and future: nothing is learnt from them and the forecast is 0.
+    holidays : DataFrame or str, optional
+        date and name, or a country's code.
+    horizon : int
+        Days ahead, at least 1.
+    quantiles : iterable of float
+        Strictly between 0 and 1.
+    n_samples, seed : int
+        Joint samples to draw, and the seed they follow.
+
+    Returns
+    -------
+    PanelForecast
+
+    Raises
+    ------
+    InputError
+        A table breaks its contract.
+    NotCoveredError
+        No series has a single known day.
+
+    Notes
+    -----
+    log(value) = level + season + holiday + event + noise. The level is a random walk with the memory its series
+    shows; the regression is solved in the level's innovations, each series shrunk toward the pool (empirical Bayes);
+    errors are those of up to thirteen refits as of past days, scaled per series and horizon (split conformal).
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> dates = pd.date_range("2026-01-01", periods=200)
+    >>> history = pd.DataFrame({"date": dates, "series": "app", "value": 100 * 1.5 ** (dates.day_of_week >= 5)})
+    >>> forecast = forecast_panel(history, events=None, horizon=7, quantiles=[0.5])
+    >>> forecast.quantiles[0.5].round(-1).tolist()
+    [100.0, 100.0, 150.0, 150.0, 100.0, 100.0, 100.0]
+
+    References
+    ----------
+    .. [1] A. C. Harvey (1989). Forecasting, Structural Time Series Models and the Kalman Filter.
+    .. [2] J. Lei et al. (2018). Distribution-free predictive inference for regression.
+    """
+    wanted = check_quantiles(quantiles)
+    if horizon < 1 or n_samples < 0:
+        raise InputError(
+            "horizon must be at least 1 and n_samples at least 0",
+            problems=[Problem("horizon, n_samples", f"{horizon}, {n_samples}", "whole numbers of at least 1 and 0")],
+        )
+    table = panel_table(history, closed=closed, horizon=horizon)
+    if not np.isfinite(table.values).any():
+        raise NotCoveredError("no series has a known day", remedy="pass a history with at least some weeks of values")
+    logs, offset = to_logs(table.values)
+    design, inside = panel_design(table, event_list(events, table), holidays)
+    fit = fit_panel(design, logs, horizon=horizon)
+    errors = error_model_of(fit, inside)
+    return _result(table, fit, errors, inside, offset, wanted, n_samples=n_samples, seed=seed)
+
+
+def to_logs(values: Floats) -> tuple[Floats, Floats]:
+    """Return logs and what was added before (series, 1): a twentieth of the median where there are zeros, else 0."""
+    known = np.isfinite(values)
+    zeros = (known & (values == 0)).any(axis=1)
+    typical = np.ones(len(values))
+    some = (known & (values > 0)).any(axis=1)
+    if some.any():
+        typical[some] = np.nanmedian(np.where(values[some] > 0, values[some], np.nan), axis=1)
+    offset = np.where(zeros | ~some, np.maximum(0.05 * typical, 0.0), 0.0)[:, None]
+    return np.log(values + offset), offset
+
+
+def panel_design(
+    table: PanelTable, events: Sequence[Event], holidays: pd.DataFrame | str | None
+) -> tuple[Design, npt.NDArray[np.bool_]]:
+    """Design of a panel, and which days (series, days) lie inside an event."""
+    dates = table.dates
+    years = (np.arange(table.n_days) - table.n_history) / 365.25
+    columns = [slope_column(table.n_history, table.n_days), seasons(dates, table.n_history)]
+    named = holiday_regressors(holiday_frame(holidays, dates), dates)
+    columns += [named] if named is not None else []
+    kinds = {kind: [e for e in events if e.kind == kind] for kind in sorted({e.kind for e in events})}
+    columns += [_event_columns(kind, group, years, len(table.series)) for kind, group in kinds.items()]
+    if table.closed.any():
+        weekday = dates.day_of_week.to_numpy().astype(np.intp)
+        columns.append(closure_columns(table.closed, weekday))
+    inside = np.zeros((len(table.series), table.n_days), dtype=bool)
+    for event in events:
+        rows = slice(None) if event.series is None else event.series
+        inside[rows, max(event.start, 0) : max(event.end + 1, 0)] = True
+    return join(columns), inside
+
+
+def _event_columns(kind: str, events: Sequence[Event], years: Floats, n_series: int) -> Columns:
+    shared = [e for e in events if e.series is None]
+    own = [e for e in events if e.series is not None]
+    values = _values_of(shared, years)
+    if own:
+        by_series = np.broadcast_to(values, (n_series, *values.shape)).copy()
+        # Events of the same series are joined into one matrix: as many as there are different calendars.
+        for event in own:
+            by_series[event.series] += _values_of([event], years)
+        values = by_series
+    used = np.flatnonzero(values.any(axis=tuple(range(values.ndim - 1))))
+    names = event_names(kind)
+    return Columns(values[..., used], tuple(names[i] for i in used), "event", event_prior()[used])
+
+
+def _values_of(events: Sequence[Event], years: Floats) -> Floats:
+    return event_values([e.start for e in events], [e.end for e in events], [e.intensity for e in events], years)
+
+
+def error_model_of(fit: PanelFit, inside: npt.NDArray[np.bool_]) -> intervals.ErrorModel:
+    """Error model of a fit from its rolling origins."""
+    origins = fit.rolling.origins
+    on_event = intervals.on_event_windows(inside[fit.learners][:, : fit.n_history], origins, fit.horizon)
+    return intervals.learn_errors(
+        fit.rolling.errors, fit.rolling_sd, on_event, series=fit.learners, n_series=len(fit.theta)
+    )
+
+
+def _result(
+    table: PanelTable,
+    fit: PanelFit,
+    errors: intervals.ErrorModel,
+    inside: npt.NDArray[np.bool_],
+    offset: Floats,
+    wanted: tuple[float, ...],
+    *,
+    n_samples: int,
+    seed: int,
+) -> PanelForecast:
+    dates = table.dates[table.n_history :]
+    open_ = ~table.closed[:, table.n_history :]
+    sd = errors.sd(fit.theory_sd, inside[:, table.n_history :])
+    known: npt.NDArray[np.bool_] = np.any(np.isfinite(table.values), axis=1)
+    middle = np.where(known[:, None], fit.middle, np.nan)
+
+    def volume(logs: Floats) -> Floats:
+        return np.asarray(np.where(open_, np.maximum(np.exp(logs) - offset, 0.0), 0.0))
+
+    index = {"series": np.repeat(np.array(table.series, dtype=object), len(dates)), "date": np.tile(dates, len(middle))}
+    frame = pd.DataFrame(index)
+    for q in wanted:
+        frame[q] = volume(middle + sd * errors.quantile(q)).ravel()
+    parts = pd.DataFrame(index)
+    ahead = slice(table.n_history, table.n_days)
+    parts["level"] = np.where(known[:, None], fit.level, np.nan).ravel()
+    for part in ("season", "holiday", "event"):
+        parts[part] = fit.design.predict(fit.theta, ahead, (part,)).ravel()
+    parts["offset"] = np.broadcast_to(offset, middle.shape).ravel()
+    rng = np.random.default_rng(seed)
+    draws = errors.draw(rng, n_samples=n_samples, n_series=len(middle), horizon=len(dates))
+    samples = volume(middle[None] + sd[None] * draws) if n_samples else np.zeros((0, *middle.shape))
+    total = np.nansum(samples, axis=1) if n_samples >= _TOTAL_DRAWS else _totals(errors, volume, middle, sd, seed=seed)
+    totals = pd.DataFrame({"date": dates} | {q: np.quantile(total, q, axis=0) for q in wanted})
+    return PanelForecast(table.series, dates, frame, totals, samples, parts, errors, int(fit.filtered.breaks.sum()))
+
+
+def _totals(errors: intervals.ErrorModel, volume: object, middle: Floats, sd: Floats, *, seed: int) -> Floats:
+    """(draws, horizon) sums over series, drawn in blocks so that memory stays bounded."""
+    assert callable(volume)  # noqa: S101 - a closure of the caller
+    n_series, horizon = middle.shape
+    size = max(1, _BLOCK_CELLS // (n_series * horizon))
+    rng = np.random.default_rng([seed, 1])
+    sums = []
+    for start in range(0, _TOTAL_DRAWS, size):
+        draws = errors.draw(rng, n_samples=min(size, _TOTAL_DRAWS - start), n_series=n_series, horizon=horizon)
+        sums.append(np.nansum(volume(middle[None] + sd[None] * draws), axis=1))
+    return np.concatenate(sums)
