@@ -1,0 +1,269 @@
+"""What the journal shows that somebody must look at: switches, changes, alerts, drills."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from capacity.journal import Entry, Journal
+from capacity.promotion import Promotion
+from capacity.retrospective.incidents import Incident
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LATE = timedelta(minutes=5)  # a switch thrown later than this after its planned time is called late
+RESTORED_LATE = timedelta(minutes=15)
+_FAILED = re.compile(r"\b(fail|fails|failed|failure|unsuccessful)\b|失败|未通过", re.IGNORECASE)
+_PASSED = re.compile(r"\b(pass|passed|ok|succeeded|successful|success)\b|成功|通过", re.IGNORECASE)
+_NOT = re.compile(r"\b(0|no|not|without|never|none)\W+(\w+\W+)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to look at.
+
+    Attributes
+    ----------
+    kind
+        Such as ``not_restored`` or ``freeze_violation``.
+    says
+        In words, with numbers; may quote the journal, so it is untrusted.
+    at
+        When; ``None`` when it is about something that did not happen.
+    service, owner
+        Where known.
+    entry
+        The journal entry's id.
+    """
+
+    kind: str
+    says: str
+    at: datetime | None = None
+    service: str = ""
+    owner: str = ""
+    entry: str = ""
+
+
+def find(
+    journal: Journal,
+    document: Mapping[str, Any],
+    promotion: Promotion,
+    incidents: Sequence[Incident],
+    orphans: Sequence[Entry],
+) -> tuple[Finding, ...]:
+    """Return everything the journal shows, the most pressing first."""
+    found = [
+        *check_degradation(journal, document.get("degradation") or (), promotion),
+        *check_changes(journal, promotion),
+        *_unresolved(incidents),
+        *check_drills(journal),
+        *_alerts(journal),
+        *_loose_ends(journal, orphans),
+    ]
+    return tuple(found)
+
+
+def check_degradation(journal: Journal, ladder: Iterable[Mapping[str, Any]], promotion: Promotion) -> list[Finding]:
+    """Return what was switched off and not restored, late, or other than planned.
+
+    An entry's feature is its ``ref`` where that names one of the plan, else the planned feature of its service that its
+    text names, else its service's only one. A ``degrade_off`` may also name its ``degrade_on`` by id.
+    """
+    steps = {str(step.get("feature")): step for step in ladder}
+    found: list[Finding] = []
+    standing: dict[str, Entry] = {}
+    first_on: dict[str, Entry] = {}
+    feature_of: dict[str, str] = {}
+    for entry in journal.of_kind("degrade_on", "degrade_off"):
+        feature = feature_of.get(entry.ref or "") or _feature(entry, steps)
+        feature_of[entry.id] = feature
+        if entry.kind == "degrade_on":
+            standing.setdefault(feature, entry)
+            first_on.setdefault(feature, entry)
+        elif feature in standing:
+            del standing[feature]
+            found += _restored_late(feature, entry, steps)
+        else:
+            found.append(_about("restored_without_being_off", f"{feature} was restored but never switched off", entry))
+    found += [
+        Finding(
+            "not_restored",
+            f"{feature} is still switched off since {entry.at:%Y-%m-%d %H:%M}: the journal has no degrade_off",
+            entry.at,
+            entry.service or str((steps.get(feature) or {}).get("service") or ""),
+            str((steps.get(feature) or {}).get("owner") or ""),
+            entry.id,
+        )
+        for feature, entry in standing.items()
+    ]
+    found += _switched_late(first_on, steps, len(journal) > 0, promotion)
+    order = ("not_restored", "degraded_late", "not_switched", "restored_late")
+    return sorted(found, key=lambda one: order.index(one.kind) if one.kind in order else len(order))
+
+
+def switched_off_services(journal: Journal, ladder: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the feature by each service whose load a degradation that was thrown takes off."""
+    steps = {str(step.get("feature")): step for step in ladder}
+    thrown = {_feature(entry, steps) for entry in journal.of_kind("degrade_on")}
+    return {
+        str(service): feature
+        for feature, step in steps.items()
+        if feature in thrown
+        for service, saved in (step.get("saves_qps") or {}).items()
+        if saved
+    }
+
+
+def check_changes(journal: Journal, promotion: Promotion) -> list[Finding]:
+    """Return the changes inside the freeze that no exception covers.
+
+    An exception covers a change that one of them names by ``ref``; without such a link, the first change of its service
+    (or of any, where it names none) at or after it. One granted only afterwards is said to be so.
+    """
+    freeze = promotion.freeze
+    if freeze is None:
+        return []
+    exceptions = list(journal.of_kind("exception"))
+    spent: set[str] = set()
+    found = []
+    for change in journal.of_kind("change"):
+        if not freeze.starts_at <= change.at < freeze.ends_at:
+            continue
+        linked = [e for e in exceptions if e.ref == change.id or (change.ref and change.ref in (e.id, e.ref))]
+        fitting = [
+            e
+            for e in exceptions
+            if e.id not in spent and not e.ref and e.at <= change.at and e.service in (None, change.service)
+        ]
+        grant = next(iter([*linked, *fitting]), None)
+        if grant is None:
+            found.append(
+                _about("freeze_violation", f"changed inside the freeze without exception: {change.text}", change)
+            )
+            continue
+        spent.add(grant.id)
+        if grant.at > change.at:
+            minutes = (grant.at - change.at).total_seconds() / 60.0
+            says = f"changed inside the freeze, excepted only {minutes:.0f} min later: {change.text}"
+            found.append(_about("exception_afterwards", says, change))
+    return found
+
+
+def check_drills(journal: Journal) -> list[Finding]:
+    """Return drills that failed, and those whose entry does not say how they went."""
+    outcomes = [(entry, drill_outcome(entry.text)) for entry in journal.of_kind("drill")]
+    failed = [_about("failed_drill", f"drill failed: {e.text}", e) for e, outcome in outcomes if outcome == "failed"]
+    unknown = [
+        _about("drill_without_outcome", f"the entry does not say whether the drill passed or failed: {e.text}", e)
+        for e, outcome in outcomes
+        if outcome == "unknown"
+    ]
+    return failed + unknown
+
+
+def drill_outcome(text: str) -> str:
+    """Read a drill's outcome from its text: ``failed``, ``passed`` or ``unknown``; a failure outweighs a success.
+
+    Examples
+    --------
+    >>> [drill_outcome(t) for t in ("failed: took 9 min", "zone failover passed", "passed, no failure", "ran at 02:00")]
+    ['failed', 'passed', 'passed', 'unknown']
+    >>> drill_outcome("not passed")
+    'failed'
+    """
+    for match in _FAILED.finditer(text):
+        if not _NOT.search(text[: match.start()]):
+            return "failed"
+    passes = [_NOT.search(text[: match.start()]) is None for match in _PASSED.finditer(text)]
+    if passes:
+        return "passed" if all(passes) else "failed"
+    return "unknown"
+
+
+def findings_frame(findings: Sequence[Finding], timezone: str) -> "pd.DataFrame":
+    """Return one row a finding."""
+    import pandas as pd
+
+    columns = ["kind", "says", "at", "service", "owner", "entry"]
+    frame = pd.DataFrame([[getattr(one, c) for c in columns] for one in findings], columns=columns, dtype=object)
+    frame["at"] = pd.to_datetime(frame["at"], utc=True).dt.as_unit("us").dt.tz_convert(timezone)
+    return frame.astype({column: "str" for column in columns if column != "at"})
+
+
+def _feature(entry: Entry, steps: Mapping[str, Mapping[str, Any]]) -> str:
+    if entry.ref in steps:
+        return str(entry.ref)
+    own = [feature for feature, step in steps.items() if entry.service is None or step.get("service") == entry.service]
+    named = [f for f in own if re.search(rf"(?<!\w){re.escape(f)}(?!\w)", entry.text, re.IGNORECASE)]
+    if len(named) == 1:
+        return named[0]
+    if not named and entry.service is not None and len(own) == 1:
+        return own[0]
+    return entry.ref or entry.service or entry.text or entry.id
+
+
+def _switched_late(
+    first_on: Mapping[str, Entry], steps: Mapping[str, Mapping[str, Any]], kept: bool, promotion: Promotion
+) -> list[Finding]:
+    found = []
+    for feature, step in steps.items():
+        planned = _moment(step.get("on_at"), promotion)
+        entry = first_on.get(feature)
+        if planned is None or (entry is None and not kept):
+            continue
+        if entry is None:
+            says = f"{feature} was to be switched off at {planned:%Y-%m-%d %H:%M}; the journal has no degrade_on"
+            owner, service = str(step.get("owner") or ""), str(step.get("service") or "")
+            found.append(Finding("not_switched", says, None, service, owner))
+        elif entry.at - planned > LATE:
+            minutes = (entry.at - planned).total_seconds() / 60.0
+            found.append(_about("degraded_late", f"{feature} was switched off {minutes:.0f} min after its time", entry))
+    return found
+
+
+def _restored_late(feature: str, entry: Entry, steps: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    planned = _moment((steps.get(feature) or {}).get("off_at"), None)
+    if planned is None or entry.at - planned <= RESTORED_LATE:
+        return []
+    minutes = (entry.at - planned).total_seconds() / 60.0
+    return [_about("restored_late", f"{feature} was restored {minutes:.0f} min after its time", entry)]
+
+
+def _unresolved(incidents: Sequence[Incident]) -> list[Finding]:
+    return [
+        _about("unresolved_incident", f"no resolved entry: {incident.start.text}", incident.start)
+        for incident in incidents
+        if incident.at("resolved") is None
+    ]
+
+
+def _alerts(journal: Journal) -> list[Finding]:
+    return [
+        _about("alert_without_runbook", f"the alert names no runbook: {entry.text}", entry)
+        for entry in journal.of_kind("alert")
+        if not (entry.ref or "").strip()
+    ]
+
+
+def _loose_ends(journal: Journal, orphans: Sequence[Entry]) -> list[Finding]:
+    found = [
+        _about("unlinked_entry", f"{entry.kind} belongs to no incident, or lies before its start", entry)
+        for entry in orphans
+    ]
+    return found + [Finding("torn_line", f"a line of the journal was cut short: {torn.where}") for torn in journal.torn]
+
+
+def _about(kind: str, says: str, entry: Entry) -> Finding:
+    return Finding(kind, says, entry.at, entry.service or "", entry.who or "", entry.id)
+
+
+def _moment(value: object, _: Promotion | None) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
