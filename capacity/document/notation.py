@@ -87,18 +87,19 @@ def parse_yaml(text: str, *, where: str) -> Document:
         for event in yaml.parse(text, Loader=loader):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        raise _not_yaml(error, where) from None
+        raise _not_yaml(error, text, where) from None
     except yaml.reader.ReaderError as error:
         problem = Problem(where, f"the character {error.character!r}", "printable text", "remove it")
         raise InputError(f"{where} cannot be read as YAML", problems=[problem]) from None
     return Document(builder.root, where, tuple(builder.problems), builder.line_of)
 
 
-def _not_yaml(error: yaml.MarkedYAMLError, where: str) -> InputError:
+def _not_yaml(error: yaml.MarkedYAMLError, text: str, where: str) -> InputError:
     mark = error.problem_mark or error.context_mark
     line = f":{mark.line + 1}" if mark else ""
     column = f", column {mark.column + 1}" if mark else ""
-    remedy = "indent with spaces, not tabs" if "\\t" in str(error.problem) else ""
+    written = text.split("\n")[mark.line] if mark and mark.line <= text.count("\n") else ""
+    remedy = "indent with spaces, not tabs" if "\t" in written[: mark.column + 1 if mark else 0] else ""
     if "mapping values" in str(error.problem):
         remedy = "put text that contains ': ' in quotes, and check the indentation"
     context = f" {error.context}" if error.context else ""

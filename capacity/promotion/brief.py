@@ -205,3 +205,17 @@ class Promotion(Contract):
         if signed is not None and signed >= day:
             changes["expected"] = None
         return self.model_copy(update=changes) if changes else self
+
+    def assumptions(self) -> tuple[str, ...]:
+        """Say every default that is in use, with its effect."""
+        found = []
+        if self.assumed("intensity"):
+            found.append(f"intensity of {self.id} not given: 1.0 assumed, an offer as deep as others of its kind")
+        if self.assumed("phases"):
+            names = ", ".join(phase.name for phase in self.phases)
+            found.append(f"phases of {self.id} not given: {names} by the default rule")
+        if self.inventory is None:
+            found.append(f"inventory of {self.id} not given: nothing caps its transactions")
+        if self.expected is None:
+            found.append(f"no business estimate of {self.id} is known: history speaks alone")
+        return tuple(found)
