@@ -50,7 +50,8 @@ def daily_activity(
     frame = pd.concat(frames, ignore_index=True)
     frame = frame[frame["date"] != dates[lost_day]]
     frame["segment"] = frame["segment"].astype("str")
-    return frame.sort_values(["date", "segment"], ignore_index=True)
+    ordered: pd.DataFrame = frame.sort_values(["date", "segment"], ignore_index=True)
+    return ordered
 
 
 def call_rows(

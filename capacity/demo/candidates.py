@@ -47,14 +47,19 @@ class Seconds:
     matrix: NDArray[np.float64]
 
     def offered(self, features: Sequence[str] = ()) -> dict[str, Floats]:
-        """Requests arriving at every service in these seconds, before any limit, with these features off."""
+        """Give the requests arriving at every service in these seconds, before any limit, with these features off."""
         external = {name: self.external[:, k] for k, name in enumerate(ENTRIES)}
         wobble = {name: self.wobble[:, INDEX[name]] for name in NAMES}
         return flow(external, without_features(self.matrix, features), arrivals=keep_wobble(wobble))
 
     def to_document(self) -> dict[str, Any]:
         """As values that JSON can hold."""
-        arrays = {"at_s": self.at_s, "phase": self.phase, "external": self.external, "wobble": self.wobble}
+        arrays: dict[str, NDArray[Any]] = {
+            "at_s": self.at_s,
+            "phase": self.phase,
+            "external": self.external,
+            "wobble": self.wobble,
+        }
         return {
             "phases": list(self.phases),
             "matrix": self.matrix.tolist(),

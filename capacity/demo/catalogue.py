@@ -152,7 +152,7 @@ def _optional_call(parts: list[str], feature: str) -> list[str]:
 
 
 def most_connections(edges: tuple[Edge, ...], fleet: Fleet) -> dict[str, int]:
-    """Connections that the databases allow: enough for half of the callers' quotas."""
+    """Size the connections that the databases allow: enough for half of the callers' quotas."""
     allowed: dict[str, float] = {}
     for edge in edges:
         if edge.connections:

@@ -35,7 +35,8 @@ class Company:
     seed
         Seed it was drawn from.
     daily_activity, traffic, calls
-        Tables of the contracts of the same names, up to 2026-11-15: what is after an `as_of` is the future of a forecast.
+        Tables of the contracts of the same names, up to 2026-11-15; what lies after an `as_of` is the future
+        that a forecast made then had to meet.
     texts
         By path in the workspace: text of every file, `truth/truth.json` included.
     truth
@@ -89,12 +90,10 @@ def make_company(seed: int = 0, *, promotion: str = TARGET) -> Company:
     hours = _draw_hours(world, promotion)
     fleet, nights = _play_all(world, hours, recorded, promotion)
     traffic = _traffic(world, fleet, hours, nights)
-    orders = _orders_by_hour(world, hours, nights)
-    daily = activity.daily_activity(
-        world.baseline, world.events, orders.reshape(-1, 24).sum(axis=1), lost_day=fleet.lost_hours[0] // 24
-    )
-    truth = _truth(world, fleet, hours, nights)
-    texts = write_texts(world, fleet, nights, daily, target=promotion, last_peaks=nights[LAST_YEAR].arrived_qps)
+    offered, completed = _orders_by_day(world, hours, nights)
+    daily = activity.daily_activity(world.baseline, world.events, completed, lost_day=fleet.lost_hours[0] // 24)
+    truth = _truth(world, fleet, offered, nights)
+    texts = write_texts(world, fleet, nights, daily, offered=offered, target=promotion)
     texts[FILE] = truth.to_json()
     return Company(seed, daily, traffic, _calls(world, hours, nights[promotion]), texts, truth)
 
@@ -109,7 +108,7 @@ def _draw_hours(world: World, target: str) -> Hours:
 
 
 def _play_all(world: World, hours: Hours, recorded: list[str], target: str) -> tuple[Fleet, dict[str, Played]]:
-    """Play last year's first, because the fleet was sized by it; then the others, one at a time to keep memory small."""
+    """Play last year's first, because the fleet was sized by it; then the others, one at a time."""
     last = simulate(world.parameters, world.rates, world.edges, world.event(LAST_YEAR))
     recent = hours.requests[-_HOURLY_DAYS * 24 :] / 3600
     ordinary = np.quantile(recent, 0.98, axis=0)
@@ -153,7 +152,7 @@ def _traffic(world: World, fleet: Fleet, hours: Hours, nights: Mapping[str, Play
 
 
 def _downstream(matrix: NDArray[np.float64]) -> dict[str, dict[str, float]]:
-    """Requests that each service sees per request to another, itself included."""
+    """Count the requests that each service sees per request to another, itself included."""
     reach = np.linalg.inv(np.eye(len(NAMES)) - matrix)
     return {
         name: {
@@ -163,15 +162,20 @@ def _downstream(matrix: NDArray[np.float64]) -> dict[str, dict[str, float]]:
     }
 
 
-def _orders_by_hour(world: World, hours: Hours, nights: Mapping[str, Played]) -> NDArray[np.float64]:
-    """Completed orders of every hour: not turned away, not failed."""
+def _orders_by_day(
+    world: World, hours: Hours, nights: Mapping[str, Played]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Orders of every day: offered, and completed (neither turned away nor failed)."""
     failing = world.services["checkout"].instance.base_errors
-    orders = np.rint(hours.requests[:, INDEX["checkout"]] * (1 - failing))
+    offered = hours.requests[:, INDEX["checkout"]].copy()
+    completed = np.rint(offered * (1 - failing))
     for night in nights.values():
         rows = night.rows[night.rows["service"] == "checkout"]
-        done = (rows["requests"] - rows["rejected"] - rows["errors"]).to_numpy(dtype=np.float64)
-        orders[night.first_hour : night.last_hour] = done.reshape(-1, 60).sum(axis=1)
-    return orders
+        asked = rows["requests"].to_numpy(dtype=np.float64)
+        lost = (rows["rejected"] + rows["errors"]).to_numpy(dtype=np.float64)
+        offered[night.first_hour : night.last_hour] = asked.reshape(-1, 60).sum(axis=1)
+        completed[night.first_hour : night.last_hour] = (asked - lost).reshape(-1, 60).sum(axis=1)
+    return offered.reshape(-1, 24).sum(axis=1), completed.reshape(-1, 24).sum(axis=1)
 
 
 def _calls(world: World, hours: Hours, target: Played) -> pd.DataFrame:
@@ -190,19 +194,11 @@ def _calls(world: World, hours: Hours, target: Played) -> pd.DataFrame:
     return activity.call_rows(world.parameters, world.edges, matrix, {day: by_day[day] for day in days}, off)
 
 
-def _truth(world: World, fleet: Fleet, hours: Hours, nights: Mapping[str, Played]) -> Truth:
-    checkout = INDEX["checkout"]
-    dau, dat = {}, {}
-    for name, night in nights.items():
-        dates = {day: day_text(day) for day in night.event.days}
-        dau[name] = {text: float(np.rint(world.baseline.total_active[day])) for day, text in dates.items()}
-        dat[name] = {
-            text: night.dat[day]
-            + float(
-                hours.requests[day * 24 : min(day * 24 + 24, max(night.first_played_hour, day * 24)), checkout].sum()
-            )
-            for day, text in dates.items()
-        }
+def _truth(world: World, fleet: Fleet, offered: NDArray[np.float64], nights: Mapping[str, Played]) -> Truth:
+    days = {name: {day_text(day): day for day in night.event.days} for name, night in nights.items()}
+    active = np.rint(world.baseline.total_active)
+    dau = {name: {text: float(active[day]) for text, day in dates.items()} for name, dates in days.items()}
+    dat = {name: {text: float(offered[day]) for text, day in dates.items()} for name, dates in days.items()}
     return Truth(
         seed=world.parameters.seed,
         instance_capacity_qps={name: service.capacity_qps for name, service in world.services.items()},

@@ -57,12 +57,12 @@ class Baseline:
     @property
     def total_dau(self) -> NDArray[np.float64]:
         """De-duplicated ordinary users by day."""
-        return self.dau.sum(axis=1) * (1 - self.overlap)
+        return np.asarray(self.dau.sum(axis=1) * (1 - self.overlap))
 
     @property
     def total_dat(self) -> NDArray[np.float64]:
         """Ordinary orders by day."""
-        return self.dat.sum(axis=1)
+        return np.asarray(self.dat.sum(axis=1))
 
     @property
     def segment_active(self) -> NDArray[np.float64]:
@@ -72,7 +72,7 @@ class Baseline:
     @property
     def total_active(self) -> NDArray[np.float64]:
         """De-duplicated users by day, promotions included."""
-        return self.segment_active.sum(axis=1) * (1 - self.overlap)
+        return np.asarray(self.segment_active.sum(axis=1) * (1 - self.overlap))
 
 
 def draw_baseline(parameters: Parameters, events: Sequence[Event]) -> Baseline:

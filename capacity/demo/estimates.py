@@ -43,7 +43,7 @@ class Memory:
 
 
 def expected_outcome(baseline: Baseline, rates: Rates, parameters: Parameters, event: Event) -> Outcome:
-    """The outcome of a promotion still to come, in the mean of its seconds."""
+    """Give the outcome of a promotion still to come, in the mean of its seconds."""
     dau = float(max(baseline.total_active[list(event.days)]))
     days = [float(rates.orders(d * 86400 + np.arange(0.5, 1440) * 60).sum() * 60) for d in event.days]
     opening = float(rates.orders(event.starts_s + np.arange(0.0, 120)).max())

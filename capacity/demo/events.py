@@ -148,7 +148,7 @@ def draw_events(parameters: Parameters) -> tuple[Event, ...]:
 
 
 def _draw_event(parameters: Parameters, kind: str, name: str, starts: str, ends: str) -> Event:
-    p, rng = parameters.events, stream(parameters.seed, "event", name)
+    p, rng = parameters.events, stream(parameters.seed, "promotion", name)
     starts_at = datetime.fromisoformat(starts).replace(tzinfo=ZONE)
     years, scale = starts_at.year - 2023 + (starts_at.month - 11) / 12, KIND_SCALE[kind]
     intensity = round(float(np.exp(rng.normal(0, 0.08))), 2)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from capacity.demo.catalogue import most_connections, services_yaml
 from capacity.demo.estimates import Estimate, Memory, Outcome, draw_estimate, expected_outcome
 from capacity.demo.events import Event, day_text
-from capacity.demo.fleet import Fleet
+from capacity.demo.fleet import LAST_YEAR, Fleet
 from capacity.demo.journal import write_journal
 from capacity.demo.nights import Played
 from capacity.demo.randomness import nice_up
@@ -23,8 +25,8 @@ def write_texts(
     nights: Mapping[str, Played],
     daily: pd.DataFrame,
     *,
+    offered: NDArray[np.float64],
     target: str,
-    last_peaks: Mapping[str, float],
 ) -> dict[str, str]:
     """Write settings, promotions, catalogue, load tests and journal.
 
@@ -34,10 +36,10 @@ def write_texts(
         The company.
     daily
         The table `daily_activity`.
+    offered
+        Offered orders by day.
     target
         The promotion that the journal tells of.
-    last_peaks
-        Largest second of last year's Double 11 by service.
     """
     memories = {name: _remember(night, daily) for name, night in nights.items()}
     played = nights[target]
@@ -45,7 +47,7 @@ def write_texts(
         "capacity.toml": SETTINGS,
         "data/promotions.yaml": promotions_yaml(
             world.events,
-            _estimates(world, nights, memories),
+            _estimates(world, nights, memories, offered),
             memories,
             target=target,
             sla_qps=fleet.fixed_qps["payco-gateway"],
@@ -53,7 +55,7 @@ def write_texts(
         ),
         "data/services.yaml": services_yaml(
             world.parameters, world.services, world.entries, world.edges, fleet,
-            hottest_qps=nice_up(0.12 * last_peaks["inventory"]),
+            hottest_qps=nice_up(0.12 * nights[LAST_YEAR].arrived_qps["inventory"]),
             connections=most_connections(world.edges, fleet),
         ),
         f"data/journal/{target}.jsonl": write_journal(
@@ -68,29 +70,33 @@ def write_texts(
 
 def _notes(nights: Mapping[str, Played], target: str) -> dict[str, str]:
     return {
-        name: f"checkout's limit of {night.night.limit_qps:.0f}/s turned away {night.rejected} orders: the counts below are floors."
+        name: f"the limit of {night.night.limit_qps:.0f}/s turned away {night.rejected} orders; counts are floors."
         for name, night in nights.items()
         if night.rejected and name != target
     }
 
 
-def _estimates(world: World, nights: Mapping[str, Played], memories: Mapping[str, Memory]) -> dict[str, Estimate]:
+def _estimates(
+    world: World, nights: Mapping[str, Played], memories: Mapping[str, Memory], offered: NDArray[np.float64]
+) -> dict[str, Estimate]:
     estimates: dict[str, Estimate] = {}
     last: dict[str, int] = {}
     for event in world.events:
-        estimate = draw_estimate(world.parameters, event, _outcome(world, event, nights), last_dat=last.get(event.kind))
+        estimate = draw_estimate(
+            world.parameters, event, _outcome(world, event, nights, offered), last_dat=last.get(event.kind)
+        )
         estimates[event.id] = estimate
         if event.id in memories:
             last[event.kind] = memories[event.id].dat
     return estimates
 
 
-def _outcome(world: World, event: Event, nights: Mapping[str, Played]) -> Outcome:
+def _outcome(world: World, event: Event, nights: Mapping[str, Played], offered: NDArray[np.float64]) -> Outcome:
     if event.id not in nights:
         return expected_outcome(world.baseline, world.rates, world.parameters, event)
     night = nights[event.id]
     dau = float(max(world.baseline.total_active[list(event.days)]))
-    return Outcome(dau, max(night.dat.values()), night.peak_tps)
+    return Outcome(dau, float(max(offered[list(event.days)])), night.peak_tps)
 
 
 def _remember(night: Played, daily: pd.DataFrame) -> Memory:

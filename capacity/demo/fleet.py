@@ -1,4 +1,4 @@
-"""What the company ran and allowed: instances, fixed capacities, limits, switched-off features, the night of lost logs."""
+"""What the company ran and allowed: instances, fixed capacities, limits, switched-off features, lost logs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

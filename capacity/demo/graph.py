@@ -39,8 +39,7 @@ class Edge:
         return self.per_request * (1 - self.hit_fraction) * self.attempts
 
 
-# caller, callee, mean per request, retries, timeout ms, connections per instance; callers stand before callees in SPECS'
-# order except where `_order` says otherwise.
+# caller, callee, mean per request, retries, timeout ms, connections per instance
 _EDGES = (
     ("home", "recommend", 0.6, 0, 120, 0),
     ("home", "catalog-cache", 4.0, 0, 20, 0),
@@ -69,8 +68,8 @@ _EDGES = (
     ("inventory", "order-db", 0.15, 0, 100, 10),
 )
 _ORDER = (
-    "home", "search", "product-detail", "cart", "checkout", "user", "recommend", "catalog-cache", "catalog-db", "pricing",
-    "inventory", "promotion-engine", "coupon", "risk-check", "order-db", "fulfilment", "payco-gateway",
+    "home", "search", "product-detail", "cart", "checkout", "user", "recommend", "catalog-cache", "catalog-db",
+    "pricing", "inventory", "promotion-engine", "coupon", "risk-check", "order-db", "fulfilment", "payco-gateway",
 )  # fmt: skip
 
 
@@ -108,7 +107,7 @@ def draw_edges(parameters: Parameters) -> tuple[Edge, ...]:
 
 
 def event_matrix(parameters: Parameters, edges: tuple[Edge, ...], event: str, *, with_new: bool) -> Array:
-    """Arrivals at j per request to i during one promotion, whose mix of pages differs a little from every other's."""
+    """Draw the arrivals at j per request to i in one promotion; the mix of pages differs every time."""
     rng = stream(parameters.seed, "fan-out", event)
     matrix = np.zeros((len(NAMES), len(NAMES)))
     for edge in edges:
@@ -119,7 +118,7 @@ def event_matrix(parameters: Parameters, edges: tuple[Edge, ...], event: str, *,
 
 
 def without_features(matrix: Array, features: Collection[str]) -> Array:
-    """The matrix with the degraded features' calls removed."""
+    """Give the matrix with the degraded features' calls removed."""
     degraded = matrix.copy()
     for feature in features:
         caller, callee = DEGRADES[feature]

@@ -22,9 +22,9 @@ class Instance:
     .. math:: \mu_{pool}(n) = \frac{\min(n, c)}{S + \kappa (n - 1)}, \qquad
               \mu_{usl}(n) = \frac{\gamma n}{1 + \alpha (n - 1) + \beta n (n - 1)}
 
-    At most `most` requests fit in; more are refused. With Poisson arrivals at rate λ the number inside is a birth–death
-    chain, π(n) ∝ ∏ λ/μ(i). A request that finds n − 1 others takes a time of mean S(n) + w(n) (pool: service, and the wait
-    behind n − c others) or n/μ(n) (USL), lognormal with the sum's variance.
+    At most `most` requests fit in; more are refused. With Poisson arrivals at rate λ the number inside is a
+    birth–death chain, π(n) ∝ ∏ λ/μ(i). A request that finds n − 1 others takes a time of mean n/μ(n), which for the
+    pool is its service and the wait behind n − c others, lognormal with the variance of the parts.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Instance:
     @property
     def most(self) -> int:
         """Largest number of requests inside."""
-        return 4 * self.slots
+        return max(4 * self.slots, self.slots + 24)
 
     def throughput(self, inside: Array) -> Array:
         """Completions per second with so many requests inside (not necessarily a whole number)."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from capacity.demo.candidates import Seconds, pick_seconds
@@ -33,16 +32,12 @@ class Played:
         Offered: by service and phase, the largest second.
     peak_tps, peak_at
         Offered orders of the largest second, and when.
-    dat
-        Offered orders by day from the origin, the whole days of the promotion.
     queued_qps
         By service behind a queue.
     completed_tps, completed_at, arrived_qps
         As recorded, under the limits of the night.
     rejected
         Orders turned away.
-    first_played_hour
-        First hour (from the origin) played by the second.
     """
 
     event: Event
@@ -52,13 +47,11 @@ class Played:
     peaks: dict[str, dict[str, float]]
     peak_tps: float
     peak_at: str
-    dat: dict[int, float]
     queued_qps: dict[str, float]
     completed_tps: float
     completed_at: str
     arrived_qps: dict[str, float]
     rejected: int
-    first_played_hour: int
 
     @property
     def first_hour(self) -> int:
@@ -98,13 +91,11 @@ def play(world: World, fleet: Fleet, window: Window, *, is_target: bool) -> Play
         peaks=_phase_peaks(window),
         peak_tps=largest["checkout"],
         peak_at=_moment(window, offered["checkout"]),
-        dat=_orders_by_day(window),
         queued_qps={"fulfilment": queued_rate(offered["fulfilment"], max_delay_s=MAX_DELAY_S)},
         completed_tps=float(completed.max()),
         completed_at=_moment(window, completed),
         arrived_qps={name: float(values.max()) for name, values in arriving.items()},
         rejected=int(rejected.sum()),
-        first_played_hour=window.starts_s // 3600,
     )
 
 
@@ -118,10 +109,3 @@ def _phase_peaks(window: Window) -> dict[str, dict[str, float]]:
         name: {phase.name: float(values[window.part(phase)].max()) for phase in phases}
         for name, values in window.offered.items()
     }
-
-
-def _orders_by_day(window: Window) -> dict[int, float]:
-    """Offered orders of the promotion's days inside the window (its first evening's morning comes from the hours)."""
-    orders = window.offered["checkout"].astype(np.float64)
-    day = (window.starts_s + np.arange(len(orders))) // 86400
-    return {d: float(orders[day == d].sum()) for d in window.event.days}

@@ -52,9 +52,9 @@ def nice_up(value: float) -> float:
     Examples
     --------
     >>> nice_up(101), nice_up(0.163), nice_up(48)
-    (120.0, 0.2, 50.0)
+    (120.0, 0.18, 50.0)
     """
     power = 10.0 ** np.floor(np.log10(value))
-    steps = np.array([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10.0])
+    steps = np.array([1, 1.2, 1.5, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9, 10.0])
     step = float(steps[np.searchsorted(steps, value / power - 1e-9)])
     return float(f"{step * power:.3g}")

@@ -11,6 +11,7 @@ from capacity.demo.parameters import Parameters
 from capacity.demo.randomness import log_uniform, nice_up, stream
 from capacity.demo.shapes import EntryRate
 
+_USUAL_DAU = 1.8e6
 ENTRIES = ("home", "search", "product-detail", "cart", "checkout", "user")
 FIXED = ("catalog-db", "order-db", "payco-gateway")
 NEW_SERVICE = "risk-check"
@@ -37,33 +38,33 @@ class Spec:
 
 
 SPECS = (
-    Spec("home", "core", "growth-team", 35, 32, 0.9, "c7.xlarge", 150, ("p99_ms",), ("browse",)),
-    Spec("search", "core", "search-team", 45, 32, 2.4, "c7.4xlarge", 420, ("p99_ms", "p95_ms"), ("browse",)),
-    Spec("product-detail", "core", "item-team", 25, 32, 1.2, "c7.2xlarge", 200, paths=("browse", "buy")),
-    Spec("cart", "core", "trade-team", 40, 24, 1.2, "c7.2xlarge", 240, paths=("buy",)),
+    Spec("home", "core", "growth-team", 80, 8, 0.9, "c7.xlarge", 150, ("p99_ms",), ("browse",)),
+    Spec("search", "core", "search-team", 140, 8, 2.4, "c7.4xlarge", 420, ("p99_ms", "p95_ms"), ("browse",)),
+    Spec("product-detail", "core", "item-team", 60, 8, 1.2, "c7.2xlarge", 200, paths=("browse", "buy")),
+    Spec("cart", "core", "trade-team", 110, 8, 1.2, "c7.2xlarge", 240, paths=("buy",)),
     Spec(
         "checkout",
         "core",
         "trade-team",
-        75,
-        24,
+        260,
+        8,
         1.2,
         "c7.2xlarge",
         240,
         ("p99_ms", "p95_ms", "error_fraction"),
         ("buy",),
     ),
-    Spec("user", "core", "account-team", 12, 16, 0.9, "c7.xlarge", 120, ("p99_ms",), ("buy",)),
-    Spec("catalog-cache", "core", "platform-team", 1.4, 16, 1.6, "r7.2xlarge", 600, ("p99_ms",), ("browse", "buy")),
+    Spec("user", "core", "account-team", 40, 6, 0.9, "c7.xlarge", 120, ("p99_ms",), ("buy",)),
+    Spec("catalog-cache", "core", "platform-team", 2.2, 8, 1.6, "r7.2xlarge", 600, ("p99_ms",), ("browse", "buy")),
     Spec("catalog-db", "core", "dba-team", paths=("browse", "buy")),
-    Spec("recommend", "degradable", "growth-team", 50, 16, 3.1, "g5.2xlarge", 480, ("p99_ms",)),
-    Spec("inventory", "core", "supply-team", 8, 16, 1.2, "c7.2xlarge", 180, paths=("buy",)),
-    Spec("pricing", "core", "trade-team", 10, 16, 1.2, "c7.2xlarge", 150, ("p99_ms",), ("buy",)),
-    Spec("promotion-engine", "core", "trade-team", 15, 16, 1.2, "c7.2xlarge", 150, paths=("buy",)),
-    Spec("coupon", "non_core", None, 12, 8, 0.6, "c7.large", 120, ("p95_ms",)),
-    Spec("risk-check", "core", "risk-team", 30, 16, 1.8, "c7.2xlarge", 300, ("p99_ms",), ("buy",)),
+    Spec("recommend", "degradable", "growth-team", 110, 8, 3.1, "g5.2xlarge", 480, ("p99_ms",)),
+    Spec("inventory", "core", "supply-team", 22, 8, 1.2, "c7.2xlarge", 180, paths=("buy",)),
+    Spec("pricing", "core", "trade-team", 25, 8, 1.2, "c7.2xlarge", 150, ("p99_ms",), ("buy",)),
+    Spec("promotion-engine", "core", "trade-team", 45, 8, 1.2, "c7.2xlarge", 150, paths=("buy",)),
+    Spec("coupon", "non_core", None, 40, 6, 0.6, "c7.large", 120, ("p95_ms",)),
+    Spec("risk-check", "core", "risk-team", 120, 6, 1.8, "c7.2xlarge", 300, ("p99_ms",), ("buy",)),
     Spec("order-db", "core", "dba-team", paths=("buy",)),
-    Spec("fulfilment", "non_core", "supply-team", 90, 16, 0.9, "c7.xlarge", 180, ("p99_ms",)),
+    Spec("fulfilment", "non_core", "supply-team", 250, 6, 0.9, "c7.xlarge", 180, ("p99_ms",)),
     Spec("payco-gateway", "core", "payments-team", paths=("buy",)),
 )
 NAMES = tuple(spec.name for spec in SPECS)
@@ -102,7 +103,9 @@ def _draw_service(parameters: Parameters, spec: Spec) -> TrueService:
     rng = stream(parameters.seed, "service", spec.name)
     service_s = spec.service_ms / 1000 * float(np.exp(0.2 * rng.normal()))
     family = "usl" if rng.random() < 0.4 else "pool"
-    slots = spec.slots + 2 * int(rng.integers(-2, 3))
+    # Larger companies run larger instances, so that the number of instances does not grow as fast as they do.
+    size = (parameters.demand.dau / _USUAL_DAU) ** 0.35
+    slots = max(round(spec.slots * size * rng.uniform(0.75, 1.3)), 4)
     alpha = rng.uniform(0.01, 0.04)
     instance = Instance(
         family=family,
@@ -116,14 +119,24 @@ def _draw_service(parameters: Parameters, spec: Spec) -> TrueService:
         cpu_idle=rng.uniform(0.02, 0.05),
         cpu_at_peak=rng.uniform(0.62, 0.93),
     )
-    busy = rng.uniform(0.82, 0.92) * instance.peak_throughput
-    latency, _, _ = instance.table.at(np.array([busy]))
-    slo = {"p99_ms": nice_up(latency[0, 2]), "p95_ms": nice_up(latency[0, 1]), "error_fraction": 0.001}
-    slo = {part: slo[part] for part in spec.slo}
-    parts = instance.capacity(
-        p95_ms=slo.get("p95_ms"), p99_ms=slo.get("p99_ms"), error_fraction=slo.get("error_fraction")
-    )
+    slo, parts = _choose_slo(instance, spec.slo, busy=rng.uniform(0.78, 0.92))
     return TrueService(spec, instance, slo, parts)
+
+
+def _choose_slo(
+    instance: Instance, names: tuple[str, ...], *, busy: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Round the latency at a share of the largest throughput up to an objective that overload really breaks."""
+    while True:
+        latency, _, _ = instance.table.at(np.array([busy * instance.peak_throughput]))
+        every = {"p99_ms": nice_up(latency[0, 2]), "p95_ms": nice_up(latency[0, 1]), "error_fraction": 0.001}
+        slo = {part: every[part] for part in names}
+        parts = instance.capacity(
+            p95_ms=slo.get("p95_ms"), p99_ms=slo.get("p99_ms"), error_fraction=slo.get("error_fraction")
+        )
+        if max(parts.values()) < 0.97 * instance.peak_throughput or busy < 0.3:
+            return slo, parts
+        busy -= 0.03
 
 
 def draw_entries(parameters: Parameters) -> dict[str, EntryRate]:

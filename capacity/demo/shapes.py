@@ -144,7 +144,7 @@ _WEIGHTS = (0.55, 0.30, 0.15)
 
 
 def _spike(event: Event, since: Array, stretch: float) -> Array:
-    """Opening spike: up within seconds, down on three time scales; 0 before the start and after six hours."""
+    """Shape the opening spike: up within seconds, down on three time scales; 0 before the start and after six hours."""
     inside = (since >= 0) & (since < 6 * 3600)
     late = since[inside]
     first, second, third = event.time_constants_s
@@ -169,7 +169,7 @@ def _activity(event: Event, seconds: Array) -> Array:
 
 
 def _order_dips(event: Event, seconds: Array) -> Array:
-    """What people hold back before the promotion, most of all in its last hours, and what they do not buy after it."""
+    """Multiply in what people hold back before the promotion, and what they do not buy after it."""
     start, end = event.starts_s, event.ends_s
     before = np.interp(seconds, [start - 12 * 86400, start - 86400, start], [0, 1, 1], left=0, right=0)
     waiting = np.interp(seconds, [start - 8 * 3600, start - 1800, start], [0, 1, 1], left=0, right=0)

@@ -53,11 +53,11 @@ class Window:
         return slice(first, max(min(phase.ends_s - self.starts_s, self.seconds), first))
 
     def degraded(self, features: tuple[str, ...]) -> dict[str, Floats]:
-        """The same seconds with the degraded features' calls removed throughout."""
+        """Play the same seconds with the degraded features' calls removed throughout."""
         return flow(self.external, without_features(self.matrix, features), arrivals=keep_wobble(self.wobble))
 
     def actual(self, *, limit_qps: float | None, off: dict[str, tuple[int, int]]) -> tuple[dict[str, Floats], Floats]:
-        """What arrived while a limit at checkout and switched-off features acted, and what checkout turned away.
+        """Give what arrived while a limit at checkout and switched-off features acted, and what checkout turned away.
 
         Parameters
         ----------

@@ -25,7 +25,7 @@ utilization_ceiling = 1.0             # 1.0 leaves safety to the lines above
 
 
 def number(value: float) -> str:
-    """A number as people write it in YAML: small ones plainly, large ones as 8.0e6.
+    """Write a number as people write it in YAML: small ones plainly, large ones as 8.0e6.
 
     Examples
     --------
@@ -47,13 +47,13 @@ def promotions_yaml(
     sla_qps: float,
     notes: Mapping[str, str],
 ) -> str:
-    """The promotion briefs, newest last, with comments where something is worth knowing."""
-    parts = ["# Every past and coming promotion. Openings moved from midnight to 20:00 of the evening before.\n"]
-    for event in events:
-        parts.append(
-            _promotion(event, estimates[event.id], memories.get(event.id), target=target, sla_qps=sla_qps, notes=notes)
-        )
-    return "\n".join(parts)
+    """Write the promotion briefs, newest last, with comments where something is worth knowing."""
+    head = "# Every past and coming promotion. Openings moved from midnight to 20:00 of the evening before.\n"
+    briefs = (
+        _promotion(event, estimates[event.id], memories.get(event.id), target=target, sla_qps=sla_qps, notes=notes)
+        for event in events
+    )
+    return "\n".join([head, *briefs])
 
 
 def _promotion(
@@ -108,7 +108,7 @@ def _brief(event: Event, sla_qps: float) -> list[str]:
     return [
         *lines,
         f"  freeze: {{{stamp}}}",
-        f'  background: "{_NAMES[event.kind]} opens at {event.starts_at:%H:%M}; pre-sale deposits are due from the first second."',
+        f'  background: "{_NAMES[event.kind]} opens at {event.starts_at:%H:%M}; deposits are due from then on."',
         "  objectives:",
         '    - "Orders beat last year with no core path down for more than a minute"',
         '    - "Nobody is turned away before the limits that this plan signs"',
@@ -116,12 +116,12 @@ def _brief(event: Event, sla_qps: float) -> list[str]:
         '    - "Cross-store discount, 50 off 300"',
         '    - "Deposit items: final payment from the opening on"',
         "  third_parties:",
-        f'    - {{name: payco-gateway, sla_qps: {number(sla_qps)}, contact: "duty line of payco, account manager Lin"}}',
+        f'    - {{name: payco-gateway, sla_qps: {number(sla_qps)}, contact: "duty line, account manager Lin"}}',
     ]
 
 
 def run_yaml(run: Run) -> str:
-    """The description beside a load test's results."""
+    """Write the description beside a load test's results."""
     lines = [
         f"service: {run.service}",
         f"environment: {run.environment}",

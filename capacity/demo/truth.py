@@ -26,7 +26,8 @@ class Truth:
     seed
         Seed of the company.
     instance_capacity_qps
-        Arrivals per second and instance up to which every given part of the SLO holds in the open model, by scalable service.
+        By scalable service: arrivals per second and instance up to which every given part of the SLO holds in
+        the open model.
     capacity_by_part_qps
         The same for each part of the SLO alone.
     fixed_capacity_qps
@@ -89,8 +90,8 @@ class Truth:
         Returns
         -------
         pandas.DataFrame
-            service, tier, offered_qps (largest second; for a service behind a queue the smallest rate that keeps its wait within
-            `max_delay_s`), capacity_qps (at the SLO), overloaded, is_fixed.
+            service, tier, offered_qps (largest second; for a service behind a queue the smallest rate that keeps its
+            wait within `max_delay_s`), capacity_qps (at the SLO), overloaded, is_fixed.
 
         Raises
         ------
@@ -98,7 +99,7 @@ class Truth:
             For an unknown promotion, service or feature.
         """
         self._check(instances, promotion_id, degraded_features)
-        seconds = self.seconds[promotion_id].offered(degraded_features)
+        seconds = self.seconds[promotion_id].offered(tuple(degraded_features))
         rows = []
         for name in NAMES:
             offered = self.queued_qps[promotion_id].get(name, float(seconds[name].max()))
@@ -126,7 +127,7 @@ class Truth:
             raise ValueError(f"unknown features {strange}; the company has {sorted(DEGRADES)}")
 
     def to_json(self) -> str:
-        """The text of truth.json."""
+        """Give the text of truth.json."""
         document = {key: value for key, value in vars(self).items() if key != "seconds"}
         document["seconds"] = {name: part.to_document() for name, part in self.seconds.items()}
         return json.dumps({"schema": SCHEMA, **document}, ensure_ascii=False, allow_nan=False) + "\n"

@@ -30,7 +30,7 @@ class World:
         return draw_runs(self.parameters, self.services)
 
     def event(self, name: str) -> Event:
-        """The promotion of that id."""
+        """Find the promotion of that id."""
         return next(event for event in self.events if event.id == name)
 
 
