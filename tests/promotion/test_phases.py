@@ -1,5 +1,6 @@
 """Phases: they cover the promotion, never overlap, and follow the stated rule."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -28,18 +29,39 @@ def spans(made):
 @pytest.mark.parametrize(
     ("start", "end", "inner"),
     [
-        ("2026-11-10T20:00", "2026-11-12T00:00",
-         [("opening", "10.20:00", "10.22:00"), ("day", "10.22:00", "11.18:00"), ("evening", "11.18:00", "12.00:00")]),
-        ("2026-11-11T00:00", "2026-11-12T00:00",
-         [("opening", "11.00:00", "11.02:00"), ("day", "11.02:00", "11.18:00"), ("evening", "11.18:00", "12.00:00")]),
-        ("2026-11-10T20:00", "2026-11-11T00:00", [("opening", "10.20:00", "10.22:00"), ("evening", "10.22:00", "11.00:00")]),
+        (
+            "2026-11-10T20:00",
+            "2026-11-12T00:00",
+            [("opening", "10.20:00", "10.22:00"), ("day", "10.22:00", "11.18:00"), ("evening", "11.18:00", "12.00:00")],
+        ),
+        (
+            "2026-11-11T00:00",
+            "2026-11-12T00:00",
+            [("opening", "11.00:00", "11.02:00"), ("day", "11.02:00", "11.18:00"), ("evening", "11.18:00", "12.00:00")],
+        ),
+        (
+            "2026-11-10T20:00",
+            "2026-11-11T00:00",
+            [("opening", "10.20:00", "10.22:00"), ("evening", "10.22:00", "11.00:00")],
+        ),
         ("2026-11-10T10:00", "2026-11-10T11:00", [("opening", "10.10:00", "10.11:00")]),
-        ("2026-11-10T10:00", "2026-11-10T15:00", [("opening", "10.10:00", "10.12:00"), ("day", "10.12:00", "10.15:00")]),
-        ("2026-11-10T20:00", "2026-11-12T03:00",
-         [("opening", "10.20:00", "10.22:00"), ("day", "10.22:00", "11.18:00"), ("evening", "11.18:00", "12.00:00"),
-          ("close", "12.00:00", "12.03:00")]),
+        (
+            "2026-11-10T10:00",
+            "2026-11-10T15:00",
+            [("opening", "10.10:00", "10.12:00"), ("day", "10.12:00", "10.15:00")],
+        ),
+        (
+            "2026-11-10T20:00",
+            "2026-11-12T03:00",
+            [
+                ("opening", "10.20:00", "10.22:00"),
+                ("day", "10.22:00", "11.18:00"),
+                ("evening", "11.18:00", "12.00:00"),
+                ("close", "12.00:00", "12.03:00"),
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_default_rule(start, end, inner):
     made = spans(promotion(start, end))
     assert [made[0][0], made[-1][0]] == ["before", "after"]
@@ -47,18 +69,31 @@ def test_the_default_rule(start, end, inner):
 
 
 def test_given_phases_win_and_the_rest_is_filled():
-    made = promotion("2026-11-10T20:00", "2026-11-12T00:00", ("opening", "2026-11-10T20:00", "2026-11-10T21:00"),
-                     ("lunch", "2026-11-11T11:30", "2026-11-11T13:00"), ("presale", "2026-11-10T08:00", "2026-11-10T20:00"))  # fmt: skip
+    made = promotion(
+        "2026-11-10T20:00",
+        "2026-11-12T00:00",
+        ("opening", "2026-11-10T20:00", "2026-11-10T21:00"),
+        ("lunch", "2026-11-11T11:30", "2026-11-11T13:00"),
+        ("presale", "2026-11-10T08:00", "2026-11-10T20:00"),
+    )
     assert spans(made) == [
-        ("before", "09.20:00", "10.08:00"), ("presale", "10.08:00", "10.20:00"), ("opening", "10.20:00", "10.21:00"),
-        ("opening_2", "10.21:00", "10.22:00"), ("day", "10.22:00", "11.11:30"), ("lunch", "11.11:30", "11.13:00"),
-        ("day_2", "11.13:00", "11.18:00"), ("evening", "11.18:00", "12.00:00"), ("after", "12.00:00", "13.00:00"),
-    ]  # fmt: skip
+        ("before", "09.20:00", "10.08:00"),
+        ("presale", "10.08:00", "10.20:00"),
+        ("opening", "10.20:00", "10.21:00"),
+        ("opening_2", "10.21:00", "10.22:00"),
+        ("day", "10.22:00", "11.11:30"),
+        ("lunch", "11.11:30", "11.13:00"),
+        ("day_2", "11.13:00", "11.18:00"),
+        ("evening", "11.18:00", "12.00:00"),
+        ("after", "12.00:00", "13.00:00"),
+    ]
 
 
 @given(st.data())
 def test_phases_cover_everything_once(data):
-    zone = ZoneInfo(data.draw(st.sampled_from(["Asia/Shanghai", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"])))
+    zone = ZoneInfo(
+        data.draw(st.sampled_from(["Asia/Shanghai", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"]))
+    )
     start = datetime(2026, 3, 28, tzinfo=UTC) + timedelta(minutes=data.draw(st.integers(0, 400_000)))
     minutes = data.draw(st.integers(1, 20_000))
     cuts = sorted(data.draw(st.lists(st.integers(-1440, minutes + 1440), max_size=6, unique=True)))
@@ -67,14 +102,17 @@ def test_phases_cover_everything_once(data):
         for a, b in zip(cuts[::2], cuts[1::2], strict=False)
     ]
     made = Promotion(
-        id="x", kind="k", starts_at=start.astimezone(zone), ends_at=(start + timedelta(minutes=minutes)).astimezone(zone),
+        id="x",
+        kind="k",
+        starts_at=start.astimezone(zone),
+        ends_at=(start + timedelta(minutes=minutes)).astimezone(zone),
         phases=given_phases,
-    )  # fmt: skip
+    )
     utc = [(p.starts_at.astimezone(UTC), p.ends_at.astimezone(UTC)) for p in made.phases]
     assert utc[0][0] == start - MARGIN
     assert utc[-1][1] == start + timedelta(minutes=minutes) + MARGIN
     assert all(a < b for a, b in utc)
-    assert all(end == begin for (_, end), (begin, _) in zip(utc, utc[1:], strict=False))
+    assert all(end == begin for (_, end), (begin, _) in itertools.pairwise(utc))
     assert len({p.name for p in made.phases}) == len(made.phases)
     assert {p.name for p in given_phases} <= {p.name for p in made.phases}
 

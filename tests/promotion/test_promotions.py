@@ -94,10 +94,20 @@ def test_an_unknown_id_is_answered_with_a_suggestion(promotions):
         ({"freeze": "{starts_at: 2026-11-13T00:00, ends_at: 2026-11-09T00:00}"}, "a.freeze.ends_at"),
         ({"phases": "[{name: p, starts_at: 2026-11-10T21:00, ends_at: 2026-11-10T20:00}]"}, "a.phases[0].ends_at"),
         ({"phases": "[{name: p, starts_at: 2026-11-14T00:00, ends_at: 2026-11-14T01:00}]"}, "within 24 h"),
-        ({"phases": "[{name: p, starts_at: 2026-11-10T20:00, ends_at: 2026-11-10T22:00}, "
-                    "{name: q, starts_at: 2026-11-10T21:00, ends_at: 2026-11-10T23:00}]"}, "no overlap with 'p'"),
-        ({"phases": "[{name: p, starts_at: 2026-11-10T20:00, ends_at: 2026-11-10T21:00}, "
-                    "{name: p, starts_at: 2026-11-10T21:00, ends_at: 2026-11-10T23:00}]"}, "a name of its own"),
+        (
+            {
+                "phases": "[{name: p, starts_at: 2026-11-10T20:00, ends_at: 2026-11-10T22:00}, "
+                "{name: q, starts_at: 2026-11-10T21:00, ends_at: 2026-11-10T23:00}]"
+            },
+            "no overlap with 'p'",
+        ),
+        (
+            {
+                "phases": "[{name: p, starts_at: 2026-11-10T20:00, ends_at: 2026-11-10T21:00}, "
+                "{name: p, starts_at: 2026-11-10T21:00, ends_at: 2026-11-10T23:00}]"
+            },
+            "a name of its own",
+        ),
         ({"expected": "{dau: {low: 2, mid: 1, high: 3}}"}, "a.expected.dau.mid: got 1, expected at least low (2)"),
         ({"expected": "{dau: 9.5e6}"}, "a.expected.dau: got 9500000.0, expected a mapping"),
         ({"expected": "{signed_at: 2026-10-12T10:00}"}, "a day such as"),
@@ -108,7 +118,7 @@ def test_an_unknown_id_is_answered_with_a_suggestion(promotions):
         ({"kind": "''"}, "a.kind"),
         ({"id": "' '"}, "id"),
     ],
-)  # fmt: skip
+)
 def test_bad_promotions(keys, part):
     assert part in says(one(**keys))
 
