@@ -25,7 +25,9 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.dates import AutoDateFormatter, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
@@ -239,11 +241,24 @@ class Chart:
         return to_html(self.frame, units=self.units, max_rows=200)
 
 
-def _drawn(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
+def _finish(figure: Figure) -> None:
+    """Bring what was added outside the house style into it."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            locator = axis.get_major_locator()
+            if isinstance(axis.get_major_formatter(), AutoDateFormatter) and isinstance(locator, AutoDateLocator):
+                # The default writes every date in full, one over the other.
+                axis.set_major_formatter(ConciseDateFormatter(locator, tz=locator.tz))  # type: ignore[no-untyped-call]
+    for legend in figure.findobj(Legend):
+        legend.get_frame().set_visible(False)
     for text in figure.findobj(Text):
         # Names come from files: a dollar sign is no formula, a control character no part of an image.
         text.set_parse_math(False)
         text.set_text("\n".join(plain(line) for line in text.get_text().split("\n")))
+
+
+def _drawn(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
+    _finish(figure)
     buffer = io.BytesIO()
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     with house_style(), warnings.catch_warnings():

@@ -115,3 +115,13 @@ def test_ink_reads_well_on_white_and_lines_are_told_apart():
     assert len(set(figures.PALETTE)) == len(figures.PALETTE)
     first_two = sorted(luminance(c) for c in figures.PALETTE[:2])
     assert (first_two[1] + 0.05) / (first_two[0] + 0.05) > 1.5
+
+
+def test_dates_are_written_briefly_in_their_own_zone():
+    figure = new_figure(6, 3)
+    axes = figure.subplots()
+    days = pd.date_range("2026-11-10T20:00", periods=5, freq="h", tz="Asia/Shanghai")
+    axes.plot(days, range(5))
+    svg = Chart(figure, "t", "a", pd.DataFrame()).to_svg().decode()
+    assert re.search(">20:00|>21:00|>22:00", svg)
+    assert "2026-11-10 " not in svg
