@@ -57,9 +57,24 @@ class Arrivals:
         rate = self._minutes(sample, unique)
         ceiling = self._ceilings(sample, unique)
         rate = np.minimum(rate, ceiling)[:, :, back]
-        self._place_bursts(rate, sample, second, step_s)
+        self._place_bursts(rate, sample, np.asarray(second), step_s)
         rate[:, :, ~inside] = 0.0
         return rate
+
+    def minutes(self, sample: NDArray[np.int64], *, entry: int, every: int = 1) -> Floats:
+        """Return one entry's requests/s by minute, shape (sample, step), the busiest minute of each step.
+
+        Bursts inside the minute are left out.
+        """
+        n_steps = -(-self.day.size // every)
+        out = np.empty((sample.size, n_steps))
+        for i, s in enumerate(sample):
+            cell = np.maximum(self.cell, 0)
+            height = np.where(self.cell >= 0, self.log_height[s, cell, entry], 0.0)
+            rate = self.volume[s, self.day, entry] * self.profile[self.kappa[s], entry] * np.exp(height) / 60.0
+            padded = np.concatenate([rate, np.zeros(n_steps * every - rate.size)])
+            out[i] = padded.reshape(n_steps, every).max(1)
+        return out
 
     def _minutes(self, sample: NDArray[np.int64], minute: NDArray[np.int64]) -> Floats:
         share = self.profile[self.kappa[sample]][:, :, minute].astype(float)

@@ -24,7 +24,7 @@ def draw_largest_normal(uniform: Floats, seconds: ArrayLike) -> Floats:
     """
     n = np.maximum(np.asarray(seconds, dtype=float), 1.0)
     # exp(log u / n) loses nothing for n up to a day's seconds; the floor keeps the maximum above the mean.
-    return np.maximum(ndtri(np.exp(np.log(np.clip(uniform, 1e-12, 1 - 1e-12)) / n)), 0.0)
+    return np.asarray(np.maximum(ndtri(np.exp(np.log(np.clip(uniform, 1e-12, 1 - 1e-12)) / n)), 0.0))
 
 
 def estimate_dispersion(rate: Floats, ratio: Floats, weight_axis: int = -1) -> Floats:
@@ -72,7 +72,7 @@ def noise_ratio(rate: Floats, dispersion: Floats | float, largest: Floats | floa
     At 10⁴ requests/s Poisson noise is nothing and the wobble everything:
 
     >>> [round(float(noise_ratio(np.array(1e4), phi)), 3) for phi in (0.0, 0.004)]
-    [1.023, 1.145]
+    [1.023, 1.146]
     """
     safe = np.maximum(rate, 1e-9)
     return np.asarray(1.0 + largest * np.sqrt(1.0 / safe + dispersion))

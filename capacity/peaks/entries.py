@@ -84,12 +84,12 @@ def find_entries(services: Sequence[Any], calls: Any, daily: DailyVolumes) -> En
     Entries
     """
     rates, low, high = given_rates(services)
-    told = np.isfinite(rates).all(1)
+    told = np.asarray(np.isfinite(rates).all(1))
     called = np.asarray(calls.sum(0)).ravel() > 0
     inside = callers_requests(rates, calls, daily)
-    seen = np.isfinite(daily.requests).any(0)
+    seen = np.asarray(np.isfinite(daily.requests).any(0))
     residual = np.maximum(daily.requests - inside, 0.0)
-    excess = _median(log_ratio(daily.requests, inside)) > np.log(_OUTSIDE_FACTOR)
+    excess = np.asarray(_median(log_ratio(daily.requests, inside)) > np.log(_OUTSIDE_FACTOR))
     from_traffic = ~told & seen & (~called | excess)
     is_entry = (told & (rates > 0).any(1)) | from_traffic
     index = np.flatnonzero(is_entry)
@@ -107,7 +107,7 @@ def find_entries(services: Sequence[Any], calls: Any, daily: DailyVolumes) -> En
 
 
 def callers_requests(rates: Floats, calls: Any, daily: DailyVolumes) -> Floats:
-    """Requests a day that callers inside send, unknown callers filled with what the graph and the catalogue say."""
+    """Return requests a day that callers inside send; unknown callers take what graph and catalogue say."""
     known = np.isfinite(daily.admitted)
     own = np.where(np.isfinite(rates), rates, 0.0)
     outside = modelled(own, daily.dau, daily.dat)

@@ -153,11 +153,11 @@ def predict_event(
     age = years - target_year
     shared = prior.loc_scale**2 + prior.kind_scale**2 * (kinds[:, None] == kinds[None, :])
     grid_cov = shared[None] + slope2[:, None, None] * np.outer(age, age)[None]
-    recency = 2.0 ** ((years[known.any(1)].max() - years) / _HALF_LIFE_YEARS)
+    recency = np.asarray(2.0 ** ((years[np.asarray(known.any(1))].max() - years) / _HALF_LIFE_YEARS))
     extra = np.zeros_like(values) if noise is None else np.nan_to_num(noise) ** 2
     diagonal = sigma2[:, None, None] * recency[None, :, None] + np.where(known, extra, _UNKNOWN_VARIANCE)[None]
     residual = np.where(known, values - loc, 0.0)
-    cross = prior.loc_scale**2 + prior.kind_scale**2 * own_kind
+    cross: Floats = prior.loc_scale**2 + prior.kind_scale**2 * own_kind.astype(float)
     solved, evidence = _condition(grid_cov, diagonal, residual, cross)
     predicted, reduction = solved
     variance = np.maximum(base_variance - reduction, 0.0) + sigma2[:, None]
@@ -201,7 +201,7 @@ def _pooled_location(
 ) -> Floats:
     """Centre of the series: the prior's, moved by what the series with events show relative to theirs."""
     loc = np.broadcast_to(np.asarray(prior.loc, dtype=float), (values.shape[1],))
-    use = known & (own_kind[:, None] | ~known[own_kind].any(0)[None])
+    use = known & (own_kind[:, None] | ~np.asarray(known[own_kind].any(0))[None])
     counts = use.sum(0)
     seen = counts > 0
     if not seen.any():

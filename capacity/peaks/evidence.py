@@ -276,9 +276,9 @@ def _ordinals(dates: pd.Series) -> Ints:
 
 
 def ordinary_day(traffic: Any, services: Sequence[str], *, before: date) -> Floats:
-    """Return ordinary days' rate by clock minute relative to the day's mean, shape (service, 1440); NaN rows where unknown."""
+    """Return ordinary days' rate by clock minute, mean one, shape (service, 1440); NaN rows where unknown."""
     out = np.full((len(services), 1440), np.nan)
-    if not services:
+    if not services or traffic is None:
         return out
     frame = traffic.typical_day(list(services), before=before)
     for name, part in frame.groupby("service", sort=False):

@@ -1,6 +1,6 @@
 """In words: what each service's peak rests on, how thin that is, and what would narrow it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,7 @@ def explain(
 ) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
     """Say why, by service, and list the assumptions made."""
     why: dict[str, tuple[str, ...]] = {}
+    callers = _callers(services)
     entry_of = {int(s): k for k, s in enumerate(picture.entries.index)}
     for i, name in enumerate(picture.names):
         if i in entry_of:
@@ -34,7 +35,7 @@ def explain(
         elif i in picture.entries.silent:
             why[name] = ("nobody calls it and nothing is known of its traffic: zero; write its `entry` if it has any",)
         else:
-            why[name] = _callee(services, picture, learnt, reach, i)
+            why[name] = _callee(callers.get(name, ()), picture, learnt, reach, i)
     return why, tuple(dict.fromkeys([*_assumptions(picture, learnt), *notes]))
 
 
@@ -81,8 +82,19 @@ def _shape_says(fine: int, coarse: int, other: int, kind: str) -> str:
     return "no past promotion in traffic: the opening is a prior from published peaks, and its interval is very wide"
 
 
-def _callee(services: Mapping[str, Any], picture: Picture, learnt: "Learnt", reach: Floats, i: int) -> tuple[str, ...]:
-    callers = [name for name, s in services.items() if any(c.to == picture.names[i] for c in s.calls)]
+def _callers(services: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """Callers of each service, with the mode of the call."""
+    out: dict[str, list[tuple[str, str]]] = {}
+    for name, service in services.items():
+        for call in service.calls:
+            out.setdefault(call.to, []).append((name, call.mode))
+    return out
+
+
+def _callee(
+    called_by: Sequence[tuple[str, str]], picture: Picture, learnt: "Learnt", reach: Floats, i: int
+) -> tuple[str, ...]:
+    callers = list(dict.fromkeys(name for name, _ in called_by))
     if not callers:
         return ("its `entry` says that nothing comes from outside, and nobody calls it: zero",)
     shown = ", ".join(callers[:3]) + (f" and {len(callers) - 3} more" if len(callers) > 3 else "")
@@ -95,11 +107,9 @@ def _callee(services: Mapping[str, Any], picture: Picture, learnt: "Learnt", rea
     elif abs(correction) > _FAR:
         said = float(np.asarray(picture.calls[:, [i]].sum(0)).ravel()[0]) if len(callers) == 1 else 1.0
         unit = "calls per request" if len(callers) == 1 else "times the catalogue's calls"
-        lines.append(
-            f"catalogue says {said:.2f} {unit}, traffic says {said * np.exp(correction):.2f}; the forecast follows traffic"
-        )
-    modes = {c.mode for s in services.values() for c in s.calls if c.to == picture.names[i]}
-    if "async" in modes:
+        seen = said * np.exp(correction)
+        lines.append(f"catalogue says {said:.2f} {unit}, traffic says {seen:.2f}; the forecast follows traffic")
+    if any(mode == "async" for _, mode in called_by):
         lines.append("calls through a queue are counted when they are queued: a consumer that may wait needs less")
     return tuple(lines)
 
@@ -112,8 +122,8 @@ def _assumptions(picture: Picture, learnt: "Learnt") -> list[str]:
         )
     if not learnt.seconds.seen.all() or not learnt.seconds.seen.size:
         out.append(
-            "seconds cannot be known where traffic has no peak_qps and no rows of a second: bursts inside the minute are "
-            "a prior (wide); record peak_qps to narrow them"
+            "seconds cannot be known where traffic has no peak_qps and no rows of a second: bursts inside the minute "
+            "are a prior (wide); record peak_qps to narrow them"
         )
     if learnt.spikes.kappas.size > 1:
         out.append(

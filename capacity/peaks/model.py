@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from capacity.graph import reach_matrix
 from capacity.peaks import priors
 from capacity.peaks.arrivals import Arrivals
-from capacity.peaks.entries import forecast_volume
+from capacity.peaks.entries import event_axes, forecast_volume
 from capacity.peaks.events import EventDraws, EventForecast, draw_event, predict_event
+from capacity.peaks.evidence import MinuteGrid
 from capacity.peaks.explain import explain
 from capacity.peaks.fanout import Fanout, forecast_fanout, peak_ratio
 from capacity.peaks.picture import Picture, day_values, gather
@@ -51,8 +53,9 @@ def forecast_peaks(
     Requests of a day follow from DAU and DAT; the busiest minute's share of the day from past promotions of the kind,
     aligned on the start instant, with growth over the years and the spread between events; the busiest second from
     over-dispersed counts and the opening's ramp; and all of it travels through the call graph instant by instant,
-    because callers' worst seconds do not coincide. Requests that a limit turned away count as demand, load tests do not.
-    Calls through a queue count when they arrive at it. Where history is thin the intervals widen and `Peaks.why` says so.
+    because callers' worst seconds do not coincide. Requests that a limit turned away count as demand, load tests do
+    not. Calls through a queue count when they arrive at it. Where history is thin the intervals widen and `Peaks.why`
+    says so.
 
     Parameters
     ----------
@@ -79,7 +82,8 @@ def forecast_peaks(
     """
     picture = gather(demand, traffic, services)
     learnt = learn(picture, services)
-    taught = read_lessons(lessons, picture, learnt.spikes.used)
+    known = lessons.before(demand.as_of) if lessons is not None else None
+    taught = read_lessons(known, picture, learnt.spikes.used)
     dau, dat, notes = day_values(demand, picture.line, picture.daily)
     futures, outcome, reach = draw(picture, learnt, taught, dau, dat, np.random.default_rng(seed))
     tps = transaction_rate(services, picture, outcome, futures, learnt.transaction_share)
@@ -89,7 +93,8 @@ def forecast_peaks(
         promotion=demand.promotion, as_of=demand.as_of, demand=demand, services=picture.names,
         phases=picture.line.phases, entries=entry_names, peak_qps=outcome.peak_qps, peak_at_s=outcome.peak_at_s,
         factors=outcome.factors, peak_tps=tps, seconds_known=seconds_known(picture, learnt.seconds), why=why,
-        assumptions=(*assumptions, *tuple(getattr(demand, "assumptions", ()))), arrivals=_arrivals(picture, learnt, futures, outcome),
+        assumptions=(*assumptions, *getattr(demand, "assumptions", ())),
+        arrivals=_arrivals(picture, learnt, futures, outcome),
     )  # fmt: skip
 
 
@@ -124,7 +129,7 @@ def draw(
     extra = _triangular(rng.random((n_samples, n_entries)), entries.extra_low, np.clip(mode, 0, 1), entries.extra_high)
     shocks = EventDraws.of(n_samples, n_entries, rng)
     volume = draw_volume(entries.rates, extra, learnt.volume, dau, dat, shocks, taught.requests_per_dat)
-    kappa = rng.integers(0, learnt.spikes.kappas.size, n_samples)
+    kappa: NDArray[np.int64] = np.asarray(rng.integers(0, learnt.spikes.kappas.size, n_samples))
     futures = Futures(dau, dat, volume, kappa)
     log_shares = draw_shares(learnt.spikes, picture.line, kappa, rng, taught.peak_share)
     centre = learnt.fanout.forecast.mean
@@ -143,9 +148,7 @@ def draw(
 
 
 def _callee_bursts(picture: Picture, seconds: Seconds, reach: Floats) -> EventForecast:
-    """A callee's own busiest second in past openings against the one that its callers' arrivals imply."""
-    from capacity.peaks.entries import event_axes
-
+    """Compare callees' busiest seconds in past openings with those that their callers' arrivals imply."""
     entries = picture.entries.index
     network = Network.of(reach)
     values = np.full((len(picture.events), len(picture.names)), np.nan)
@@ -155,9 +158,7 @@ def _callee_bursts(picture: Picture, seconds: Seconds, reach: Floats) -> EventFo
         outside = past.rate[:, picture.opening_minutes]
         if not np.isfinite(outside).any():
             continue
-        values[p] = _burst_of_callees(
-            grid.rate, grid.peak_qps, grid.rejected, grid.width_s, np.nan_to_num(outside), network, phi, ramp
-        )
+        values[p] = _burst_of_callees(grid, np.nan_to_num(outside), network, phi, ramp)
     values[:, entries] = np.nan
     years, own, kinds = event_axes(picture.events, picture.kind)
     forecast = predict_event(
@@ -169,19 +170,11 @@ def _callee_bursts(picture: Picture, seconds: Seconds, reach: Floats) -> EventFo
     return EventForecast(loc, scale, forecast.weight, forecast.correlation, forecast.own, forecast.other)
 
 
-def _burst_of_callees(
-    rate: Floats,
-    peak: Floats,
-    rejected: Floats,
-    width: Floats,
-    outside: Floats,
-    network: Network,
-    phi: Floats,
-    ramp: Floats,
-) -> Floats:
+def _burst_of_callees(grid: MinuteGrid, outside: Floats, network: Network, phi: Floats, ramp: Floats) -> Floats:
     """Log of observed to implied ratio of busiest second to mean, in each callee's busiest opening minute."""
-    limited = (np.nan_to_num(rejected) > 0).any(0)
-    usable = np.isfinite(rate) & np.isfinite(peak) & (width <= 60.0) & ~limited[None] & (rate > 0)
+    rate, peak = grid.rate, grid.peak_qps
+    limited: NDArray[np.bool_] = np.asarray(np.nan_to_num(grid.rejected).sum(0) > 0)
+    usable = np.isfinite(rate) & np.isfinite(peak) & (grid.width_s <= 60.0) & ~limited[None] & (rate > 0)
     at = np.where(usable, rate, -1.0).argmax(1)
     rows = np.arange(at.size)
     good = usable[rows, at]

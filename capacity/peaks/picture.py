@@ -93,7 +93,11 @@ def gather(demand: Any, traffic: Any, services: Mapping[str, Any]) -> Picture:
     events = past_events(promotion, promotions, as_of=as_of, first_at=first_at)
     busy = [(p.starts_at.date(), p.ends_at.date()) for p in promotions.values()]
     daily = daily_volumes(
-        traffic.daily() if has_traffic else _EMPTY_DAILY, names, history_frame(demand), as_of=as_of, busy=busy
+        traffic.daily() if has_traffic else _empty("service", "requests"),
+        names,
+        history_frame(demand),
+        as_of=as_of,
+        busy=busy,
     )
     calls = call_probabilities(services, daily.failed)
     listed = [services[name] for name in names]
@@ -113,7 +117,7 @@ def gather(demand: Any, traffic: Any, services: Mapping[str, Any]) -> Picture:
         names=names, calls=calls, sheddable=_sheddable(services), daily=daily,
         inside=callers_requests(given_rates(listed)[0], calls, daily), entries=entries, line=line, events=events,
         whole=whole, outside=outside, openings=openings, opening_minutes=minutes,
-        ordinary=ordinary_day(traffic, entry_names, before=as_of) if has_traffic else np.full((len(entry_names), 1440), np.nan),
+        ordinary=ordinary_day(traffic if has_traffic else None, entry_names, before=as_of),
         has_traffic=has_traffic, kind=promotion.kind, year=year_of(promotion.starts_at), stop=as_of.toordinal(),
     )  # fmt: skip
 
@@ -166,12 +170,16 @@ def _sheddable(services: Mapping[str, Any]) -> NDArray[np.bool_]:
 def history_frame(demand: Any) -> pd.DataFrame:
     """DAU and DAT of past days, from whatever form the demand keeps them in."""
     history = getattr(demand, "history", None)
-    frame = history.totals() if hasattr(history, "totals") else history
+    frame: Any = history.totals() if history is not None and hasattr(history, "totals") else history
     if frame is None or not {"date", "dau", "dat"} <= set(frame.columns):
         return pd.DataFrame(
             {"date": pd.to_datetime([]), "dau": pd.Series([], dtype=float), "dat": pd.Series([], dtype=float)}
         )
-    return frame
+    return pd.DataFrame(frame)
+
+
+def _empty(*columns: str) -> pd.DataFrame:
+    return pd.DataFrame({"date": pd.to_datetime([]), **{name: pd.Series([], dtype=float) for name in columns}})
 
 
 def zone_name(moment: Any) -> str:
@@ -181,12 +189,12 @@ def zone_name(moment: Any) -> str:
 
 
 def day_values(demand: Any, line: Timeline, daily: DailyVolumes) -> tuple[Floats, Floats, tuple[str, ...]]:
-    """DAU and DAT of the timeline's days, shape (sample, date); past days as they were, missing ones from the nearest."""
+    """Return DAU and DAT of the timeline's days, shape (sample, date): past days as they were, others as forecast."""
     dau, dat = demand.total_dau, demand.total_dat
     days = np.array([d.toordinal() for d in line.dates])
-    have = np.array([pd.Timestamp(d).date().toordinal() for d in dau["date"].values])
+    have = np.array([pd.Timestamp(d).date().toordinal() for d in dau["date"].to_numpy()])
     columns, notes = [], []
-    for values, past in ((dau.values, daily.dau), (dat.values, daily.dat)):
+    for values, past in ((dau.to_numpy(), daily.dau), (dat.to_numpy(), daily.dat)):
         out = np.empty((values.shape[0], days.size))
         for i, day in enumerate(days):
             hit = np.flatnonzero(have == day)

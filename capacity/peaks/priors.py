@@ -13,7 +13,6 @@ Published figures used here (see References):
 References
 ----------
 Alibaba Group, Double 11 press figures 2012-2019 (peak orders per second and orders of the day).
-M. Arlitt and T. Jin (2000), A workload characterization study of the 1998 World Cup Web site, IEEE Network.
 """
 
 from dataclasses import dataclass

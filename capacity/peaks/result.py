@@ -1,7 +1,7 @@
 """The worst second of every service and phase, as joint samples."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from dataclasses import replace as with_fields
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -66,7 +66,6 @@ class Peaks(Result):
     assumptions: tuple[str, ...]
     arrivals: Arrivals
     demand: Any = None
-    ordinary: NDArray[np.float64] | None = field(default=None)
 
     units: ClassVar[dict[str, str]] = {
         "q05": "requests/s",
@@ -88,19 +87,20 @@ class Peaks(Result):
     def summary(self) -> str:
         """Return one line: the promotion, orders in the worst second, the busiest service."""
         low, mid, high = quantiles(self.peak_tps, [0.05, 0.5, 0.95])
-        head = f"{self.promotion.id} as of {self.as_of}: {mid:,.0f} orders/s in the worst second ({low:,.0f} to {high:,.0f})"
+        span = f"{mid:,.0f} orders/s in the worst second ({low:,.0f} to {high:,.0f})"
+        head = f"{self.promotion.id} as of {self.as_of}: {span}"
         if not self.services:
             return head
-        top = np.median(self.max_qps.values, axis=0)
+        top = np.median(self.max_qps.to_numpy(), axis=0)
         name = self.services[int(top.argmax())]
         tail = "" if self.seconds_known else "; seconds cannot be known from this history"
         return f"{head}; busiest service {name} at {top.max():,.0f} requests/s{tail}"
 
     def to_frame(self) -> pd.DataFrame:
         """Return quantiles of the worst second, one row a service and phase, and the median time of it."""
-        values = quantiles(self.peak_qps.values, (0.05, 0.5, 0.95, 0.99), axis=0).reshape(4, -1)
+        values = quantiles(self.peak_qps.to_numpy(), (0.05, 0.5, 0.95, 0.99), axis=0).reshape(4, -1)
         start = pd.Timestamp(self.promotion.starts_at)
-        at = start + pd.to_timedelta(np.round(np.median(self.peak_at_s.values, axis=0)).ravel(), unit="s")
+        at = start + pd.to_timedelta(np.round(np.median(self.peak_at_s.to_numpy(), axis=0)).ravel(), unit="s")
         index = pd.MultiIndex.from_product([self.phases, self.services], names=["phase", "service"])
         frame = pd.DataFrame(dict(zip(("q05", "q50", "q95", "q99"), values, strict=True)), index=index)
         frame["peak_at"] = at
@@ -165,9 +165,9 @@ class Peaks(Result):
             "services": np.array(self.services, dtype=str),
             "phases": np.array(self.phases, dtype=str),
             "entries": np.array(self.entries, dtype=str),
-            "peak_qps": self.peak_qps.values,
-            "peak_at_s": self.peak_at_s.values,
-            "factors": self.factors.values,
+            "peak_qps": self.peak_qps.to_numpy(),
+            "peak_at_s": self.peak_at_s.to_numpy(),
+            "factors": self.factors.to_numpy(),
             "peak_tps": self.peak_tps,
             "seconds_known": np.array(self.seconds_known),
             "why_service": np.array([w[0] for w in why], dtype=str),
@@ -237,5 +237,6 @@ def make_peaks(
             factors, dims=("sample", "entry_service", "factor"),
             coords={"entry_service": list(entries), "factor": list(FACTORS)},
         ),
-        peak_tps=peak_tps, seconds_known=seconds_known, why=why, assumptions=assumptions, arrivals=arrivals, demand=demand,
+        peak_tps=peak_tps, seconds_known=seconds_known, why=why, assumptions=assumptions, arrivals=arrivals,
+        demand=demand,
     )  # fmt: skip

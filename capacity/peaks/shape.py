@@ -7,6 +7,7 @@ without a clock (κ = 0); κ is uniform over futures, and grows back to 1 within
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +36,6 @@ class PastShape:
     rate: Floats
     resolution_s: Floats
     clock: Ints
-
-    @property
-    def moved(self) -> bool:
-        """Whether nothing is known of the clock (empty) — kept for callers that hold mixed events."""
-        return self.clock.size == 0
 
 
 def shares(past: PastShape, line: Timeline, ordinary: Floats, *, kappa: float) -> Floats:
@@ -190,7 +186,7 @@ def choose_minutes(profile: Floats, cell: Cell, *, blocks: int, limit: int) -> t
     relative = part / np.where(top > 0, top, 1.0)
     together = relative.mean(0)
     edges = np.linspace(0, part.shape[1], min(blocks, part.shape[1]) + 1).astype(int)
-    grid = [int(a + together[a:b].argmax()) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    grid = [int(a + together[a:b].argmax()) for a, b in pairwise(edges.tolist()) if b > a]
     own, votes = np.unique(relative.argmax(1), return_counts=True)
     chosen = list(
         dict.fromkeys([*own[np.argsort(-votes, kind="stable")].tolist(), *sorted(grid, key=lambda m: -together[m])])

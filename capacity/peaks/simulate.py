@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.peaks.burst import draw_largest_normal
+from capacity.peaks.burst import draw_largest_normal, noise_ratio
 from capacity.peaks.events import EventDraws, EventForecast, draw_event
 from capacity.peaks.priors import Floats
 from capacity.peaks.propagate import Network, external_second
@@ -20,8 +20,6 @@ from capacity.peaks.spikes import Spikes
 from capacity.peaks.timeline import Ints, Timeline
 
 _BLOCKS, _MINUTES_A_CELL, _DAYS_A_PHASE = 6, 10, 4
-_Z_REST = 1.0  # relative share below which an opening's ramp has faded is half of the peak's
-_NO_TIME = np.float32(0.0)
 
 
 @dataclass(frozen=True)
@@ -180,8 +178,12 @@ def simulate(
         for c, minute in enumerate(minutes):
             share = np.exp(log_shares[i]) * relative[futures.kappa, :, c]
             rate = futures.volume[:, cell.day] * share / 60.0
-            lift = _ramp_at(ramp, relative[futures.kappa, :, c]) if cell.opening else 1.0
-            largest = draw_largest_normal(rng.random(n_samples), 60.0 * stands_for[c])
+            largest = draw_largest_normal(rng.random(n_samples), 60 * int(stands_for[c]))
+            lift: Floats | float = 1.0
+            if cell.opening:
+                # A minute's busiest second is never below its mean.
+                least = 1.0 / noise_ratio(rate, dispersion, largest[:, None])
+                lift = np.maximum(_ramp_at(ramp, relative[futures.kappa, :, c]), least)
             at = 60.0 * line.tau[minute] + rng.integers(0, 60, n_samples)
             service = network.worst_second(rate * lift, dispersion, largest) * doubt
             best.take_services(cell.phase, service, at)
@@ -191,7 +193,7 @@ def simulate(
 
 
 def _ramp_at(ramp: Floats, relative: Floats) -> Floats:
-    """The ramp belongs to the opening minute and fades where the shape has fallen to half of it."""
+    """Apply the ramp to the opening minute; it fades where the shape has fallen to half of it."""
     return np.asarray(1.0 + (ramp - 1.0) * np.clip(2.0 * relative - 1.0, 0.0, 1.0))
 
 

@@ -76,7 +76,7 @@ def learn_spikes(
     remembered : ndarray, shape (event, entry)
         Log share of the opening minute worked back from `actual`; NaN where there is none.
     """
-    known_day = np.isfinite(ordinary).all(1)
+    known_day: NDArray[np.bool_] = np.asarray(np.isfinite(ordinary).all(1))
     day = np.where(known_day[:, None], ordinary, _pooled_day(ordinary, known_day))
     years, own, kinds = event_axes(events, kind)
     moved = any((past.clock != line.clock).any() for past in pasts)
@@ -84,8 +84,10 @@ def learn_spikes(
     base = ordinary_shares(line, day)
     weight = _profile_weights(pasts, own, years)
     opening = next((c for c in line.cells if c.opening), None)
-    fine, coarse = _openings_seen(pasts, opening)
-    sharp = ~(fine & (weight > 0)[:, None]).any(0) if len(pasts) else np.ones(day.shape[0], bool)
+    fine, coarse = _openings_seen(pasts, opening, day.shape[0])
+    sharp: NDArray[np.bool_] = np.ones(day.shape[0], dtype=bool)
+    if len(pasts):
+        sharp = ~np.asarray((fine & (weight > 0)[:, None]).any(0))
     profiles, peaks = [], []
     for kappa in kappas:
         profile, values, noise = _lay(pasts, line, day, base, weight, sharp, float(kappa))
@@ -163,9 +165,10 @@ def _profile_weights(pasts: Sequence[PastShape], own: NDArray[np.bool_], years: 
     return np.where(use, 2.0 ** (-(newest - years) / 4.0), 0.0)
 
 
-def _openings_seen(pasts: Sequence[PastShape], opening: Cell | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _openings_seen(
+    pasts: Sequence[PastShape], opening: Cell | None, n_entries: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether each event shows each entry's opening by the minute, and by something coarser; (event, entry)."""
-    n_entries = pasts[0].rate.shape[0] if pasts else 0
     fine = np.zeros((len(pasts), n_entries), dtype=bool)
     coarse = np.zeros_like(fine)
     if opening is None:

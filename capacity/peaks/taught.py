@@ -60,7 +60,8 @@ def read_lessons(lessons: Any, picture: Picture, used: Sequence[str]) -> Shifts:
             lesson = found[len(found) - 1]
             if lesson.promotion in used:
                 says.append(
-                    f"the lesson of {lesson.promotion} on {parameter} of {name} is already in its traffic: not applied twice"
+                    f"the lesson of {lesson.promotion} on {parameter} of {name} is already in its traffic: "
+                    "not applied twice"
                 )
                 continue
             q = lesson.quantiles

@@ -97,7 +97,7 @@ def lay_out(
     >>> zone = ZoneInfo("Asia/Shanghai")
     >>> start, end = datetime(2026, 11, 10, 20, tzinfo=zone), datetime(2026, 11, 12, tzinfo=zone)
     >>> line = lay_out(start, end, [("opening", start, start + timedelta(hours=2))], timezone="Asia/Shanghai")
-    >>> line.size, line.tau[0], [d.isoformat() for d in line.dates], line.cells[0].opening
+    >>> line.size, int(line.tau[0]), [d.isoformat() for d in line.dates], line.cells[0].opening
     (2880, -1200, ['2026-11-10', '2026-11-11'], True)
     """
     start = pd.Timestamp(starts_at).tz_convert(timezone)

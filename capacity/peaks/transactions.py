@@ -15,10 +15,10 @@ _PLAUSIBLE = 20.0
 def transaction_rate(
     services: Mapping[str, Any], picture: Picture, outcome: Outcome, futures: Futures, transaction_share: Floats
 ) -> Floats:
-    """Orders in the worst second, shape (sample,).
+    """Return orders in the worst second, shape (sample,).
 
-    The service that counts transactions receives so many requests per order: its worst second divided by that. Without
-    such a service, the worst second of the entry whose requests come with orders most, divided by its requests per order.
+    The service that counts transactions receives so many requests per order: its worst second divided by that.
+    Without such a service, the worst second of the entry whose requests come with orders most, divided likewise.
     """
     counting = [i for i, name in enumerate(picture.names) if services[name].counts_as == "transaction"]
     entry_of = {int(s): k for k, s in enumerate(picture.entries.index)}
@@ -27,7 +27,8 @@ def transaction_rate(
         if not peak.any():
             continue
         ratio = _observed_ratio(picture, service)
-        if service in entry_of and not np.isfinite(ratio):
+        if service in entry_of and not picture.calls[:, [service]].nnz:
+            # The promotion's own requests per order, as learnt from past ones.
             return np.asarray(peak / np.maximum(outcome.factors[:, entry_of[service], 2], 1e-9))
         return np.asarray(peak / (ratio if np.isfinite(ratio) and ratio < _PLAUSIBLE else 1.0))
     if not picture.entries.index.size or not transaction_share.max(initial=0.0) > 0:
@@ -38,7 +39,7 @@ def transaction_rate(
 
 
 def _observed_ratio(picture: Picture, service: int) -> float:
-    """Requests to a service per order, median of the last half year."""
+    """Return requests to a service per order, median of the last half year."""
     daily = picture.daily
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (daily.requests[:, service] / daily.dat)[-180:]

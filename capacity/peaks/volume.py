@@ -43,7 +43,7 @@ def fit_rates(volume: Floats, dau: Floats, dat: Floats, *, weight: Floats | None
     [[2.0, 3.0, 0.0]]
     """
     feature = np.stack([dau, dat, np.full_like(dau, np.nanmean(dau) if np.isfinite(dau).any() else 1.0)], -1)
-    known = np.isfinite(volume) & (volume > 0) & np.isfinite(feature).all(-1)[:, None]
+    known = np.isfinite(volume) & (volume > 0) & np.asarray(np.isfinite(feature).all(-1))[:, None]
     mass = np.where(known, 1.0, 0.0) * (1.0 if weight is None else weight[:, None])
     scaled = np.where(known[..., None], feature[:, None, :] / np.where(known, volume, 1.0)[..., None], 0.0)
     gram = np.einsum("dek,del,de->ekl", scaled, scaled, mass)
@@ -70,7 +70,7 @@ def _solve(gram: Floats, right: Floats, support: tuple[int, ...]) -> Floats:
 
 
 def modelled(rates: Floats, dau: Floats, dat: Floats) -> Floats:
-    """Requests a day, shape (…, entry), of DAU and DAT of shape (…,)."""
+    """Return requests a day, shape (…, entry), of DAU and DAT of shape (…,)."""
     return np.asarray(dau[..., None] * rates[:, 0] + dat[..., None] * rates[:, 1] + rates[:, 2])
 
 
@@ -99,7 +99,7 @@ def level_before(
     """
     rows = log_ratio[(day < before) & (day >= before - span) & ordinary]
     out = np.full(log_ratio.shape[1], np.nan)
-    enough = np.isfinite(rows).sum(0) >= _LEAST_LEVEL_DAYS
+    enough = np.asarray(np.isfinite(rows).sum(0) >= _LEAST_LEVEL_DAYS)
     if enough.any():
         out[enough] = np.nanmedian(rows[:, enough], axis=0)
     return out

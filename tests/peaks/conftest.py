@@ -82,7 +82,6 @@ class World:
     traffic: FakeTraffic
     catalog: Catalog
     truth: dict[tuple[str, str], float]
-    minute_truth: dict[tuple[str, str], float]
 
 
 def promotion(year: int, kind: str = "double11", *, hour: int = 20) -> Promotion:
@@ -151,7 +150,9 @@ class Company:
     def day_volume(self, name: str, dau: float, dat: float) -> float:
         return RATES[name][0] * dau + RATES[name][1] * dat
 
-    def event(self, p: Promotion, dau: float, dat: float) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame, dict, dict]:
+    def event(
+        self, p: Promotion, dau: float, dat: float
+    ) -> tuple[pd.DataFrame, pd.DataFrame, dict[tuple[str, str], float]]:
         """Minutes of four local days around a start; rows, volumes and truth by phase."""
         rng = self.rng
         first = pd.Timestamp(p.starts_at).normalize() - pd.Timedelta(days=1)
@@ -160,7 +161,7 @@ class Company:
         hours = (p.ends_at - p.starts_at) / timedelta(hours=1)
         inside = (tau >= 0) & (tau < hours * 60)
         shared = rng.normal(0, self.spread * 0.8)
-        rate, peak, volume, people = {}, {}, {}, {}
+        rate, people = {}, {}
         days = minutes.normalize()
         for name in RATES:
             own = shared + rng.normal(0, self.spread * 0.6)
@@ -181,23 +182,34 @@ class Company:
                 v = self.day_volume(name, *people[d]) * np.exp(rng.normal(0, 0.02))
                 per_day[rows] = y[rows] / y[rows].sum() * v
             rate[name] = per_day / 60
-        truth, minute_truth = {}, {}
         entry = np.stack([rate[n] for n in RATES])
-        seconds = self._seconds(entry, tau)
         reach = REACH * np.exp(rng.normal(0, self.fanout_spread, REACH.shape[1]) * (np.arange(6) >= 3))
-        total = np.einsum("ems,ek->kms", seconds, reach)
-        rows = []
+        mean = reach.T @ entry
+        # The other minutes' worst seconds by formula: they are never a phase's worst.
+        spread = np.sqrt(0.004 + 1 / np.maximum(mean, 1e-9))
+        peak = mean * (1 + 2.3 * spread)
+        busy = np.unique(np.concatenate([*np.argsort(-mean, axis=1)[:, :60], np.flatnonzero((tau >= -3) & (tau < 20)), *(
+            np.flatnonzero(part)[np.argsort(-mean[k][part])[:25]]
+            for part in (self._inside(p, i, minutes) for i in range(len(p.phases))) for k in range(3)
+        )]))  # fmt: skip
+        seconds = np.einsum("ems,ek->kms", self._seconds(entry[:, busy], tau[busy]), reach)
+        mean[:, busy], peak[:, busy] = seconds.mean(-1), seconds.max(-1)
+        truth, rows = {}, []
         for k, name in enumerate(NAMES):
             rows.append(pd.DataFrame({
-                "ts": minutes, "service": name, "interval_s": 60, "requests": np.round(total[k].sum(-1)),
-                "peak_qps": np.round(total[k].max(-1)), "rejected": 0,
+                "ts": minutes, "service": name, "interval_s": 60, "requests": np.round(mean[k] * 60),
+                "peak_qps": np.round(peak[k]), "rejected": 0,
             }))  # fmt: skip
-            for phase in p.phases:
-                part = (minutes >= pd.Timestamp(phase.starts_at)) & (minutes < pd.Timestamp(phase.ends_at))
-                truth[phase.name, name] = float(total[k][part].max())
-                minute_truth[phase.name, name] = float(total[k][part].mean(-1).max())
+            for i, phase in enumerate(p.phases):
+                part = np.isin(np.arange(tau.size), busy) & self._inside(p, i, minutes)
+                truth[phase.name, name] = float(peak[k][part].max())
         frame = pd.DataFrame([(d, *v) for d, v in people.items()], columns=["date", "dau", "dat"])
-        return tau, pd.concat(rows), frame, truth, minute_truth
+        return pd.concat(rows), frame, truth
+
+    def _inside(self, p: Promotion, i: int, minutes: pd.DatetimeIndex) -> np.ndarray:
+        return np.asarray(
+            (minutes >= pd.Timestamp(p.phases[i].starts_at)) & (minutes < pd.Timestamp(p.phases[i].ends_at))
+        )
 
     def _seconds(self, minute_rate: np.ndarray, tau: np.ndarray) -> np.ndarray:
         rng = self.rng
@@ -214,7 +226,8 @@ class Company:
 
 
 def build(
-    seed: int = 0, family: str = "a", *, years: tuple[int, ...] = (2023, 2024, 2025), kinds: tuple[str, ...] = ("double11", "618"),
+    seed: int = 0, family: str = "a", *, years: tuple[int, ...] = (2023, 2024, 2025),
+    kinds: tuple[str, ...] = ("double11", "618"),
     hours: dict[int, int] | None = None, n_samples: int = 400, as_of: date = date(2026, 10, 20), told: bool = True,
     fanout: float = 1.5,
 ) -> World:  # fmt: skip
@@ -225,7 +238,7 @@ def build(
         for kind in kinds:
             p = promotion(year, kind, hour=hours.get(year, 20))
             growth = 1.1 ** (year - 2023)
-            _, rows, people, _, _ = company.event(p, 2e6 * growth, 1e5 * growth)
+            rows, people, _ = company.event(p, 2e6 * growth, 1e5 * growth)
             frames.append(rows)
             history.append(people)
             past.append(p)
@@ -236,21 +249,19 @@ def build(
     frames.append(ordinary)
     history.append(days)
     target = promotion(2026, hour=hours.get(2026, 20))
-    _, _, people, truth, minute_truth = company.event(target, 2e6 * 1.33, 1e5 * 1.33)
+    _, people, truth = company.event(target, 2e6 * 1.33, 1e5 * 1.33)
     people = people.set_index("date")
-    rng = np.random.default_rng(seed)
 
     def samples(column: str) -> xr.DataArray:
         values = np.repeat(people[column].to_numpy()[None], n_samples, 0)
         index = people.index.tz_localize(None)
         return xr.DataArray(values, dims=("sample", "date"), coords={"date": index.to_numpy()})
 
-    del rng
     past_people = pd.concat(history).drop_duplicates("date").sort_values("date").reset_index(drop=True)
     past_people["date"] = pd.to_datetime(past_people["date"]).dt.tz_localize(None)
     demand = FakeDemand(target, as_of, samples("dau"), samples("dat"), past_people, tuple(past))
     frame = pd.concat(frames).reset_index(drop=True)
-    return World(demand, FakeTraffic(frame), catalog_of(told=told, fanout=fanout), truth, minute_truth)
+    return World(demand, FakeTraffic(frame), catalog_of(told=told, fanout=fanout), truth)
 
 
 def _ordinary(
