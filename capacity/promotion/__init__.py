@@ -3,7 +3,7 @@
 from capacity.document.contract import Range
 from capacity.promotion.brief import Actual, Expectation, Freeze, Inventory, Promotion, ThirdPartyTerm
 from capacity.promotion.calendar import Promotions, parse_promotions
-from capacity.promotion.phases import Phase, elapsed
+from capacity.promotion.phases import Phase, elapsed, shift
 
 __all__ = [
     "Actual",
@@ -17,4 +17,5 @@ __all__ = [
     "ThirdPartyTerm",
     "elapsed",
     "parse_promotions",
+    "shift",
 ]

@@ -59,6 +59,19 @@ def elapsed(start: datetime, end: datetime) -> timedelta:
     return end.astimezone(UTC) - start.astimezone(UTC)
 
 
+def shift(moment: datetime, by: timedelta) -> datetime:
+    """Return the moment so much later, in its own zone; Python's own sum there ignores clock changes.
+
+    Examples
+    --------
+    >>> from zoneinfo import ZoneInfo
+    >>> evening = datetime(2026, 10, 24, 20, tzinfo=ZoneInfo("Europe/Berlin"))
+    >>> shift(evening, timedelta(hours=12)).isoformat()
+    '2026-10-25T07:00:00+01:00'
+    """
+    return (moment.astimezone(UTC) + by).astimezone(moment.tzinfo)
+
+
 def order_faults(starts_at: datetime, ends_at: datetime) -> Iterator[Fault]:
     """Yield an end that is not after its start."""
     if elapsed(starts_at, ends_at) <= timedelta(0):
