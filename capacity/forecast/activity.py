@@ -1,7 +1,7 @@
 """Daily activity as arrays: one row a segment, the days from the first known one to the eve of the forecast."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 FEWEST_DAYS = 14  # two of each weekday: less than that is no history
 FARTHEST_DAYS = 400
+GONE_DAYS = 60  # a segment without users for so long, while others have some, is gone
 TOTAL = "total"
 
 
@@ -25,7 +26,7 @@ TOTAL = "total"
 class Activity:
     """DAU and DAT (segments, days), NaN unknown; ``lead`` is the row that promotions' effects are read from, or −1.
 
-    ``first`` is day 0, ``as_of`` the first forecast day.
+    ``first`` is day 0, ``as_of`` the first forecast day; ``left_out`` names segments too new or gone.
     """
 
     segments: tuple[str, ...]
@@ -34,6 +35,7 @@ class Activity:
     dau: Floats
     dat: Floats
     lead: int
+    left_out: tuple[str, ...] = ()
 
     @property
     def n_history(self) -> int:
@@ -57,23 +59,52 @@ def activity_arrays(daily_activity: "DailyActivity", promotion: "Promotion", hid
     NotCoveredError
         There is hardly any history, the promotion has begun, or lies too far ahead.
     """
-    as_of = daily_activity.first_forecast_day if len(daily_activity.frame) or daily_activity.as_of else None
-    frame = daily_activity.frame
-    if as_of is not None:
-        frame = frame[frame["date"] < pd.Timestamp(as_of)]
-    volume = pd.to_numeric(frame["dau"], errors="coerce").fillna(0) > 0 if len(frame) else pd.Series(dtype=bool)
-    n_days = int(frame.loc[volume, "date"].nunique()) if len(frame) else 0
+    frame, n_days, as_of = _known_frame(daily_activity)
     if as_of is None or n_days < FEWEST_DAYS:
-        raise NotCoveredError(
-            f"daily activity covers {n_days} day{'s' * (n_days != 1)} before the forecast, too few to learn from",
-            remedy=f"ingest at least {FEWEST_DAYS} days of daily_activity, better two years with "
-            f"a promotion of the kind {promotion.kind!r}",
-        )
+        raise _too_few(n_days, f"a promotion of the kind {promotion.kind!r}")
     _check_span(promotion, as_of)
+    activity = _arrays(frame, as_of)
+    return activity if hidden is None else _with_hidden(activity, hidden)
+
+
+def _known_frame(daily_activity: "DailyActivity") -> tuple[pd.DataFrame, int, date | None]:
+    """Rows before the first forecast day, how many days have users, and that day."""
+    frame = daily_activity.frame
+    if not len(frame):
+        return frame, 0, None
+    as_of = daily_activity.first_forecast_day
+    frame = frame[frame["date"] < pd.Timestamp(as_of)]
+    volume = pd.to_numeric(frame["dau"], errors="coerce").fillna(0) > 0
+    return frame, int(frame.loc[volume, "date"].nunique()), as_of
+
+
+def _too_few(n_days: int, wanted: str) -> NotCoveredError:
+    return NotCoveredError(
+        f"daily activity covers {n_days} day{'s' * (n_days != 1)} before the forecast, too few to learn from",
+        remedy=f"ingest at least {FEWEST_DAYS} days of daily_activity, better two years with {wanted}",
+    )
+
+
+def daily_arrays(daily_activity: "DailyActivity") -> Activity:
+    """Turn all of daily activity into arrays.
+
+    Raises
+    ------
+    NotCoveredError
+        There is hardly any history.
+    """
+    frame, n_days, as_of = _known_frame(daily_activity)
+    if as_of is None or n_days < FEWEST_DAYS:
+        raise _too_few(n_days, "the promotions")
+    return _arrays(frame, as_of)
+
+
+def _arrays(frame: pd.DataFrame, as_of: date) -> Activity:
+    volume = pd.to_numeric(frame["dau"], errors="coerce").fillna(0) > 0
     first = frame.loc[volume, "date"].min()
     segments = tuple(str(name) for name in sorted(frame["segment"].unique(), key=lambda name: (name != TOTAL, name)))
     n_history = (pd.Timestamp(as_of) - first).days
-    row = pd.Index(segments).get_indexer(frame["segment"].to_numpy())
+    row = pd.Index(segments, dtype=object).get_indexer(pd.Index(frame["segment"].astype(str), dtype=object))
     column = (frame["date"] - first).dt.days.to_numpy()
     keep = column >= 0
     arrays = []
@@ -85,17 +116,23 @@ def activity_arrays(daily_activity: "DailyActivity", promotion: "Promotion", hid
         # Nobody at all on a day is a day without logs: an unknown day, not an empty shop.
         arrays.append(np.where(values > 0, values, np.nan))
     dau, dat = arrays
-    used = np.isfinite(dau).sum(axis=1) >= FEWEST_DAYS
+    recent = np.isfinite(dau[:, -GONE_DAYS:]).any(axis=1)
+    used = (np.isfinite(dau).sum(axis=1) >= FEWEST_DAYS) & (recent | ~recent.any())
+    if not used.any() or not (np.isfinite(dat[used]).sum(axis=1) >= FEWEST_DAYS).any():
+        raise NotCoveredError(
+            f"no segment has {FEWEST_DAYS} days with both users and orders",
+            remedy="ingest daily_activity with dau and dat for the same segments over some weeks",
+        )
     names = tuple(name for name, use in zip(segments, used, strict=True) if use)
-    activity = Activity(
+    return Activity(
         names,
         first.to_datetime64().astype("datetime64[D]"),
         as_of,
         dau[used],
         dat[used],
         names.index(TOTAL) if TOTAL in names else -1,
+        tuple(name for name in segments if name not in names),
     )
-    return activity if hidden is None else _with_hidden(activity, hidden)
 
 
 def _check_span(promotion: "Promotion", as_of: date) -> None:
@@ -122,7 +159,7 @@ def _with_hidden(activity: Activity, hidden: pd.DataFrame) -> Activity:
     for day, orders in zip(column, lost, strict=True):
         if 0 <= day < activity.n_history and np.isfinite(total[day]) and orders > 0:
             dat[:, day] *= 1 + orders / total[day]
-    return Activity(activity.segments, activity.first, activity.as_of, activity.dau, dat, activity.lead)
+    return replace(activity, dat=dat)
 
 
 def lead_effect(effects: Floats, activity: Activity) -> Floats:

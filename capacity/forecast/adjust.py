@@ -65,18 +65,19 @@ def with_business(
     opinions: dict[str, dict[str, Voice]] = {}
     tracks: dict[str, Track] = {}
     weights: dict[str, float] = {}
+    moved = np.ones((1, 1, 1))
     if expected.dau is not None:
         tracks["dau"] = learn_track(past_ratios("dau", everything, activity))
-        factor, opinions["dau"], weights["dau"], review["dau"] = _moved(
-            dau, expected.dau, tracks["dau"], activity, weight
-        )
-        dau, dat = dau * factor, dat * factor
+        found = _moved(dau, expected.dau, tracks["dau"], activity, weight)
+        moved, opinions["dau"], weights["dau"], review["dau"] = found
+        dau = dau * moved
     if expected.dat is not None:
+        # Orders have an estimate of their own: the users' shift is not counted a second time in them.
         tracks["dat"] = learn_track(past_ratios("dat", everything, activity))
-        factor, opinions["dat"], weights["dat"], review["dat_per_dau"] = _moved(
-            dat, expected.dat, tracks["dat"], activity, weight
-        )
-        dat = dat * factor
+        found = _moved(dat, expected.dat, tracks["dat"], activity, weight)
+        moved, opinions["dat"], weights["dat"], shift = found
+        review["dat_per_dau"] = shift - review["dau"]
+    dat = dat * moved
     return dau, dat, BusinessEstimate(opinions, tracks, weights), review
 
 

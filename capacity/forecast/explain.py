@@ -155,6 +155,9 @@ def assumptions(
 ) -> tuple[str, ...]:
     """Every default that was used, and its effect."""
     lines = []
+    if activity.left_out:
+        names = ", ".join(activity.left_out)
+        lines.append(f"segments with too few days, or none of late, are left out: {names}")
     if country is None:
         lines.append("country is not set: no public holidays are known, their days widen the forecast")
     if activity.lead < 0 and len(activity.segments) > 1:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.dates import date2num
 
 from capacity.display.figures import (
     BLUE,
@@ -57,7 +56,8 @@ def _fan(axes: "Axes", demand: "Demand", metric: str, label: str) -> pd.DataFram
     business = demand.business.opinions.get(metric) if demand.business is not None else None
     if business is not None:
         wanted = np.isin(dates.to_numpy(), np.array(demand.promotion.dates, dtype="datetime64[us]"))
-        day = float(date2num(dates[int(np.argmax(np.where(wanted, q50, -np.inf)))]))
+        largest = dates[int(np.argmax(np.where(wanted, q50, -np.inf)))]
+        day = (largest - pd.Timestamp(0)) / pd.Timedelta(days=1)  # matplotlib counts days from 1970
         given = business["business"]
         axes.vlines([day], [given.q05], [given.q95], color=ORANGE)
         axes.plot([day], [given.q50], color=ORANGE, marker="o", markersize=4)

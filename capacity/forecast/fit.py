@@ -10,6 +10,7 @@ from capacity.forecast.design import Design
 from capacity.forecast.level import Filtered, choose_ratio, log_likelihoods, robust_filter
 
 Floats = npt.NDArray[np.float64]
+_MEMORY_DAYS = 450  # recent days that tell how long a level is remembered
 LEARNERS = 96  # series that teach what all share (noise, spread, memory); more change nothing but the time it takes
 
 
@@ -117,7 +118,7 @@ def _noise_of_all(
         typical = np.full(n_series, float(np.exp(np.log(ratio).mean())))
         first = robust_filter(residual, ratio=typical, sigma=np.full(n_series, np.inf))
         spread = _spread(_standardized(first, np.ones(n_series)))
-        ratio = choose_ratio(log_likelihoods(residual, sigma=spread))
+        ratio = choose_ratio(log_likelihoods(residual[:, -_MEMORY_DAYS:], sigma=spread))
         shrinkage = replace(shrinkage, sigma=spread)
     filtered = robust_filter(residual, ratio=ratio, sigma=shrinkage.sigma)
     return shrinkage, _with_fit(filtered, fitted), ratio

@@ -1,6 +1,6 @@
 """How far off forecasts are, learnt from rolling origins by horizon and for event days; and joint samples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,17 @@ class ErrorModel:
         own = _paths(rng, (n_samples, n_series), horizon, self.lasting)
         score = np.sqrt(self.together) * common + np.sqrt(1 - self.together) * own
         return np.asarray(np.interp(score, _GRID, self.shape))
+
+    def common(self, rng: np.random.Generator, *, n_samples: int, horizon: int) -> Floats:
+        """(n_samples, horizon) normal scores of what all series share."""
+        return _paths(rng, (n_samples, 1), horizon, self.lasting)[:, 0]
+
+    def own_part(self, common: float) -> Iterator[tuple[float, float]]:
+        """Yield standardized errors and weights of a series' own part, given the common score (Gauss–Hermite)."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(7)
+        for node, weight in zip(nodes, weights / weights.sum(), strict=True):
+            score = np.sqrt(self.together) * common + np.sqrt(1 - self.together) * node
+            yield float(np.interp(score, _GRID, self.shape)), float(weight)
 
 
 def _paths(rng: np.random.Generator, shape: tuple[int, int], horizon: int, lasting: float) -> Floats:

@@ -46,37 +46,38 @@ def robust_filter(residual: Floats, *, ratio: Floats, sigma: Floats) -> Filtered
         Variance of the level's daily step relative to the noise's, and the noise's standard deviation.
     """
     n_series, n_days = residual.shape
-    known = np.isfinite(residual)
-    gain, variance = np.zeros_like(residual), np.ones_like(residual)
-    clean, state = residual.copy(), np.zeros_like(residual)
-    breaks = np.zeros(residual.shape, dtype=bool)
-    m, p = np.zeros(n_series), np.full(n_series, _DIFFUSE)
-    run = np.zeros(n_series)
+    days = np.ascontiguousarray(residual.T)  # a day's values side by side: the loop below is over days
+    known = np.isfinite(days)
+    days = np.where(known, days, 0.0)
+    gain, variance = np.zeros_like(days), np.ones_like(days)
+    clean, state = np.zeros_like(days), np.zeros_like(days)
+    breaks = np.zeros(days.shape, dtype=bool)
+    m, p, run = np.zeros(n_series), np.full(n_series, _DIFFUSE), np.zeros(n_series)
+    limit = _CLIP * sigma
     for t in range(n_days):
-        state[:, t] = m
+        state[t] = m
+        here = known[t]
         f = p + 1
-        innovation = np.where(known[:, t], residual[:, t] - m, 0.0)
-        bound = _CLIP * sigma * np.sqrt(f)
-        clipped = np.clip(innovation, -bound, bound)
-        out = known[:, t] & (clipped != innovation)
-        run = np.where(
-            out,
-            np.where(np.sign(innovation) == np.sign(run), run, 0) + np.sign(innovation),
-            np.where(known[:, t], 0, run),
-        )
-        broken = np.abs(run) >= _BREAK_RUN
-        if broken.any():
-            p = np.where(broken, _DIFFUSE, p)
-            f = p + 1
-            clipped = np.where(broken, innovation, clipped)
-            breaks[:, t] = broken
-            run = np.where(broken, 0, run)
-        k = np.where(known[:, t], p / f, 0.0)
-        gain[:, t], variance[:, t] = k, f
-        clean[:, t] = np.where(known[:, t], m + clipped, np.nan)
+        innovation = (days[t] - m) * here
+        bound = limit * np.sqrt(f)
+        clipped = np.minimum(np.maximum(innovation, -bound), bound)
+        out = clipped != innovation
+        if out.any() or run.any():
+            side = np.sign(innovation)
+            run = np.where(out, np.where(side == np.sign(run), run, 0.0) + side, np.where(here, 0.0, run))
+            broken = np.abs(run) >= _BREAK_RUN
+            if broken.any():
+                p = np.where(broken, _DIFFUSE, p)
+                f = p + 1
+                clipped = np.where(broken, innovation, clipped)
+                breaks[t] = broken
+                run = np.where(broken, 0.0, run)
+        k = p / f * here
+        gain[t], variance[t], clean[t] = k, f, m + clipped
         m = m + k * clipped
         p = p * (1 - k) + ratio
-    return Filtered(gain, variance, clean, state, m, p, breaks)
+    clean = np.where(known, clean, np.nan)
+    return Filtered(gain.T, variance.T, clean.T, state.T, m, p, breaks.T)
 
 
 def log_likelihoods(residual: Floats, *, sigma: Floats) -> Floats:

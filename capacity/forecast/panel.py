@@ -1,6 +1,6 @@
 """`forecast_panel`: daily volumes of any number of series with known events, in one linear-algebra pass."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ from capacity.result import Result
 
 Floats = npt.NDArray[np.float64]
 _TOTAL_DRAWS = 1000
-_BLOCK_CELLS = 4_000_000
+_FEW_SERIES = 40
 
 
 @dataclass(frozen=True)
@@ -242,14 +242,29 @@ def _result(
     return PanelForecast(table.series, dates, frame, totals, samples, parts, errors, int(fit.filtered.breaks.sum()))
 
 
-def _totals(errors: intervals.ErrorModel, volume: object, middle: Floats, sd: Floats, *, seed: int) -> Floats:
-    """(draws, horizon) sums over series, drawn in blocks so that memory stays bounded."""
-    assert callable(volume)  # noqa: S101 - a closure of the caller
-    n_series, horizon = middle.shape
-    size = max(1, _BLOCK_CELLS // (n_series * horizon))
+def _totals(
+    errors: intervals.ErrorModel, volume: Callable[[Floats], Floats], middle: Floats, sd: Floats, *, seed: int
+) -> Floats:
+    """(draws, horizon) sums over series; many series are summed given what they share, their own parts averaged."""
     rng = np.random.default_rng([seed, 1])
-    sums = []
-    for start in range(0, _TOTAL_DRAWS, size):
-        draws = errors.draw(rng, n_samples=min(size, _TOTAL_DRAWS - start), n_series=n_series, horizon=horizon)
-        sums.append(np.nansum(volume(middle[None] + sd[None] * draws), axis=1))
-    return np.concatenate(sums)
+    n_series, horizon = middle.shape
+    if n_series <= _FEW_SERIES:
+        draws = errors.draw(rng, n_samples=_TOTAL_DRAWS, n_series=n_series, horizon=horizon)
+        return np.asarray(np.nansum(volume(middle[None] + sd[None] * draws), axis=1))
+    common = errors.common(rng, n_samples=_TOTAL_DRAWS, horizon=horizon)
+    grid = np.linspace(-3.5, 3.5, 29)
+    mean, variance = np.empty((len(grid), horizon)), np.empty((len(grid), horizon))
+    for index, shared in enumerate(grid):
+        first, second = np.zeros_like(middle), np.zeros_like(middle)
+        for shape, weight in errors.own_part(float(shared)):
+            value = volume(middle + sd * shape)
+            first += weight * value
+            second += weight * value**2
+        mean[index] = np.nansum(first, axis=0)
+        variance[index] = np.nansum(np.maximum(second - first**2, 0.0), axis=0)
+    own = rng.standard_normal(common.shape)
+    total = np.empty_like(common)
+    for h in range(horizon):
+        centre = np.interp(common[:, h], grid, mean[:, h])
+        total[:, h] = centre + own[:, h] * np.sqrt(np.interp(common[:, h], grid, variance[:, h]))
+    return np.maximum(total, 0.0)

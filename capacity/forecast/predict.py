@@ -1,8 +1,5 @@
 """`forecast_demand`: DAU and DAT of every day up to and through a promotion, as joint samples."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,19 +8,11 @@ import pandas as pd
 import xarray as xr
 
 from capacity.forecast import adjust, explain
-from capacity.forecast.activity import Activity, activity_arrays, lead_effect
-from capacity.forecast.base import Base, base_design, fit_base, parts_ahead
-from capacity.forecast.calendar import country_holidays
+from capacity.forecast.activity import Activity, activity_arrays
+from capacity.forecast.base import parts_ahead
+from capacity.forecast.course import Course, Metric, as_known, forecast_course
 from capacity.forecast.demand import Demand
-from capacity.forecast.effects import (
-    CONVERSION_PRIOR,
-    DAU_PRIOR,
-    EffectForecast,
-    Prior,
-    forecast_effects,
-)
-from capacity.forecast.events_of import Calendar, calendar_of, observations, remembered
-from capacity.forecast.segments import add_up, deviations
+from capacity.forecast.events_of import Calendar
 from capacity.promotion import Promotion, Promotions
 
 if TYPE_CHECKING:
@@ -31,18 +20,6 @@ if TYPE_CHECKING:
     from capacity.lessons import Lessons
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Metric:
-    """Forecast of one metric (log DAU, or log DAT per DAU)."""
-
-    base: Base
-    effects: EffectForecast
-    lead: Floats
-    logs: Floats
-    middle: Floats
-    event: Floats
 
 
 def forecast_demand(
@@ -108,127 +85,33 @@ def forecast_demand(
     no past promotion of the kind '618' is in the history: ...
     """
     activity = activity_arrays(daily_activity, promotion, hidden)
-    horizon = (promotion.dates[-1] - activity.as_of).days + 2
-    everything = _all(promotion, promotions, activity.as_of)
-    calendar = calendar_of(everything, activity, timezone=daily_activity.timezone, horizon=horizon)
-    dates = activity.dates(horizon)
-    country = daily_activity.country
-    holidays = country_holidays(country, range(dates[0].year - 1, dates[-1].year + 2)) if country else None
-    design = base_design(dates, activity.n_history, holidays)
-    rng = np.random.default_rng(seed)
-    taught = adjust.taught_shifts(lessons, everything, activity.as_of)
-    past = [p for p in everything if activity.day_of(p.dates[0]) < 0]
-    tell = {"calendar": calendar, "past": past, "timezone": daily_activity.timezone, "n_samples": n_samples, "rng": rng}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs_dau, logs_conversion = np.log(activity.dau), np.log(activity.dat / activity.dau)
-    parts = {}
-    for name, logs, prior in (("dau", logs_dau, DAU_PRIOR), ("dat_per_dau", logs_conversion, CONVERSION_PRIOR)):
-        base = fit_base(logs, calendar.masked, design)
-        volumes = _remembered_logs(past, name)
-        parts[name] = _forecast_metric(
-            base, logs, activity, prior=prior, shifts=taught.get(name, {}), volumes=volumes, **tell
-        )
-    return _demand(
+    everything = as_known(
+        list(({p.id: p for p in promotions.values()} | {promotion.id: promotion}).values()), activity.as_of
+    )
+    course = forecast_course(
         activity,
-        promotion,
         everything,
-        calendar,
-        parts,
-        dates[activity.n_history :],
+        horizon=(promotion.dates[-1] - activity.as_of).days + 2,
+        timezone=daily_activity.timezone,
+        country=daily_activity.country,
         lessons=lessons,
-        country=country,
-    )
-
-
-def _all(promotion: Promotion, promotions: Promotions, as_of: date) -> list[Promotion]:
-    known = {p.id: p for p in promotions.values()} | {promotion.id: promotion}
-    return sorted((p.as_of(as_of) for p in known.values()), key=lambda p: (p.starts_at.timestamp(), p.id))
-
-
-def _remembered_logs(past: Sequence[Promotion], name: str) -> dict[str, float]:
-    """Log of what is remembered of promotions before the history."""
-    found: dict[str, float] = {}
-    for promotion in past:
-        actual = promotion.actual
-        if actual is None or not actual.dau:
-            continue
-        if name == "dau":
-            found[promotion.id] = float(np.log(actual.dau))
-        elif actual.dat:
-            found[promotion.id] = float(np.log(actual.dat / actual.dau))
-    return found
-
-
-def _forecast_metric(
-    base: Base,
-    logs: Floats,
-    activity: Activity,
-    *,
-    prior: Prior,
-    shifts: dict[str, float],
-    volumes: dict[str, float],
-    calendar: Calendar,
-    past: Sequence[Promotion],
-    timezone: str,
-    n_samples: int,
-    rng: np.random.Generator,
-) -> _Metric:
-    horizon = base.middle.shape[1]
-    effects = logs - base.inside
-    lead = lead_effect(effects, activity)
-    variance = base.inside_variance[activity.lead] if activity.lead >= 0 else base.inside_variance.mean(axis=0)
-    seen = observations(calendar, base, lead, variance)
-    early = np.nanmean(lead_effect(base.inside[:, :28], activity))
-    seen = remembered(seen, past, activity, base, timezone=timezone, volumes=volumes, level=float(early))
-    days = calendar.ahead
-    at, row = np.unique([day.day for day in days], return_inverse=True)
-    at = at.astype(np.intp) - activity.n_history
-    forecast = forecast_effects(
-        seen,
-        days,
-        row.astype(np.intp),
-        len(at),
-        base.weekday[[day.day for day in days]] if days else np.zeros(0),
-        prior=prior,
-        shifts=shifts,
         n_samples=n_samples,
-        rng=rng,
+        seed=seed,
     )
-    kinds = sorted({day.kind for day in (*calendar.past, *days)})
-    by_kind, spread = deviations(effects, lead, calendar.past, kinds)
-    events = np.zeros((n_samples, len(logs), horizon))
-    events[:, :, at] = forecast.samples[:, None, :]
-    middle = np.zeros((len(logs), horizon))
-    middle[:, at] = forecast.mean
-    strays = (
-        rng.standard_normal((n_samples, len(logs), len({day.promotion for day in days}) or 1)) * spread[None, :, None]
-    )
-    if activity.lead >= 0:
-        strays[:, activity.lead] = 0.0
-    order = {name: k for k, name in enumerate(dict.fromkeys(day.promotion for day in days))}
-    for day in days:
-        if day.inside:
-            h, size = day.day - activity.n_history, min(day.cover * day.intensity, 2.0)
-            middle[:, h] += size * by_kind[day.kind]
-            events[:, :, h] += size * (by_kind[day.kind][None] + strays[:, :, order[day.promotion]])
-    return _Metric(base, forecast, lead, base.draw(rng, n_samples) + events, base.middle + middle, middle)
+    known = promotion.as_of(activity.as_of)
+    return _demand(course, known, everything, lessons=lessons, country=daily_activity.country)
 
 
 def _demand(
-    activity: Activity,
+    course: Course,
     promotion: Promotion,
     everything: list[Promotion],
-    calendar: Calendar,
-    parts: dict[str, _Metric],
-    dates: pd.DatetimeIndex,
     *,
     lessons: "Lessons | None",
     country: str | None,
 ) -> Demand:
-    dau_logs, conversion = parts["dau"], parts["dat_per_dau"]
-    dau = add_up(np.exp(dau_logs.logs), dau_logs.middle, activity, activity.dau)
-    dat = dau * np.exp(conversion.logs)
-    dat = add_up(dat, dau_logs.middle + conversion.middle, activity, activity.dat)
+    activity, calendar, parts, dates = course.activity, course.calendar, course.parts, course.dates
+    dau, dat = course.dau, course.dat
     weight = _weight_of(promotion, calendar, activity, len(dates))
     dau, dat, business, review = adjust.with_business(dau, dat, promotion, everything, activity, weight)
     dat, sold_out = adjust.capped(dat, promotion, activity, weight)
@@ -286,7 +169,7 @@ def _weight_of(promotion: Promotion, calendar: Calendar, activity: Activity, hor
     return weight
 
 
-def _components(name: str, part: _Metric, activity: Activity, dates: pd.DatetimeIndex, review: Floats) -> pd.DataFrame:
+def _components(name: str, part: Metric, activity: Activity, dates: pd.DatetimeIndex, review: Floats) -> pd.DataFrame:
     shape = part.middle.shape
     frame = pd.DataFrame(
         {

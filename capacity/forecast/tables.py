@@ -183,7 +183,7 @@ def _check_values(
     if (bad := values < 0).any():
         problems.append(Problem("history.value", f"{int(bad.sum())} negative", "volumes of at least 0"))
     cell = codes.astype(np.int64) * n_days + day
-    if (twice := len(cell) - len(np.unique(cell))) > 0:
+    if (twice := len(cell) - int(np.count_nonzero(np.bincount(np.maximum(cell, 0))))) > 0:
         problems.append(Problem("history", f"{twice} rows repeat a date of a series", "one row a date and series"))
     if problems:
         raise InputError("history cannot be used", problems=problems)

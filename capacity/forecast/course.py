@@ -1,0 +1,180 @@
+"""Joint futures of DAU and DAT over the days ahead: the ordinary course, and the promotions on top of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from capacity.forecast import adjust
+from capacity.forecast.activity import Activity, lead_effect
+from capacity.forecast.base import Base, base_design, fit_base
+from capacity.forecast.calendar import country_holidays
+from capacity.forecast.effects import CONVERSION_PRIOR, DAU_PRIOR, EffectForecast, Prior, forecast_effects
+from capacity.forecast.events_of import Calendar, calendar_of, observations, remembered
+from capacity.forecast.segments import add_up, deviations
+from capacity.promotion import Promotion
+
+if TYPE_CHECKING:
+    from capacity.lessons import Lessons
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Forecast of one metric (log DAU, or log DAT per DAU)."""
+
+    base: Base
+    effects: EffectForecast
+    lead: Floats
+    logs: Floats
+    middle: Floats
+    event: Floats
+
+
+@dataclass(frozen=True)
+class Course:
+    """Futures before the business's estimate is heard: ``dau`` and ``dat`` (n_samples, segments, horizon)."""
+
+    activity: Activity
+    calendar: Calendar
+    dates: pd.DatetimeIndex
+    parts: dict[str, Metric]
+    dau: Floats
+    dat: Floats
+
+
+def forecast_course(
+    activity: Activity,
+    everything: Sequence[Promotion],
+    *,
+    horizon: int,
+    timezone: str,
+    country: str | None,
+    lessons: "Lessons | None",
+    n_samples: int,
+    seed: int,
+) -> Course:
+    """Forecast the days after the history, with all promotions known to fall into them.
+
+    Parameters
+    ----------
+    activity : Activity
+        History.
+    everything : sequence of Promotion
+        Past and coming, as known on the first forecast day.
+    horizon : int
+        Days ahead.
+    timezone, country
+        Local zone, and holiday calendar (``None``: no holidays).
+    lessons : Lessons or None
+        What reviews taught.
+    n_samples, seed : int
+        Futures to draw.
+    """
+    calendar = calendar_of(everything, activity, timezone=timezone, horizon=horizon)
+    dates = activity.dates(horizon)
+    holidays = country_holidays(country, range(dates[0].year - 1, dates[-1].year + 2)) if country else None
+    design = base_design(dates, activity.n_history, holidays)
+    rng = np.random.default_rng(seed)
+    taught = adjust.taught_shifts(lessons, everything, activity.as_of)
+    past = [p for p in everything if activity.day_of(p.dates[0]) < 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = {"dau": np.log(activity.dau), "dat_per_dau": np.log(activity.dat / activity.dau)}
+    parts = {}
+    for name, prior in (("dau", DAU_PRIOR), ("dat_per_dau", CONVERSION_PRIOR)):
+        parts[name] = _forecast_metric(
+            fit_base(logs[name], calendar.masked, design),
+            logs[name],
+            activity,
+            prior=prior,
+            shifts=taught.get(name, {}),
+            volumes=_remembered_logs(past, name),
+            calendar=calendar,
+            past=past,
+            timezone=timezone,
+            n_samples=n_samples,
+            rng=rng,
+        )
+    users, orders = parts["dau"], parts["dat_per_dau"]
+    dau = add_up(np.exp(users.logs), users.middle, activity, activity.dau)
+    dat = add_up(dau * np.exp(orders.logs), users.middle + orders.middle, activity, activity.dat)
+    return Course(activity, calendar, dates[activity.n_history :], parts, dau, dat)
+
+
+def as_known(promotions: Sequence[Promotion], as_of: date) -> list[Promotion]:
+    """Return what was known of promotions when a day began, in time order."""
+    return sorted((p.as_of(as_of) for p in promotions), key=lambda p: (p.starts_at.timestamp(), p.id))
+
+
+def _remembered_logs(past: Sequence[Promotion], name: str) -> dict[str, float]:
+    """Log of what is remembered of promotions before the history."""
+    found: dict[str, float] = {}
+    for promotion in past:
+        actual = promotion.actual
+        if actual is None or not actual.dau:
+            continue
+        if name == "dau":
+            found[promotion.id] = float(np.log(actual.dau))
+        elif actual.dat:
+            found[promotion.id] = float(np.log(actual.dat / actual.dau))
+    return found
+
+
+def _forecast_metric(
+    base: Base,
+    logs: Floats,
+    activity: Activity,
+    *,
+    prior: Prior,
+    shifts: dict[str, float],
+    volumes: dict[str, float],
+    calendar: Calendar,
+    past: Sequence[Promotion],
+    timezone: str,
+    n_samples: int,
+    rng: np.random.Generator,
+) -> Metric:
+    horizon = base.middle.shape[1]
+    effects = logs - base.inside
+    lead = lead_effect(effects, activity)
+    variance = base.inside_variance[activity.lead] if activity.lead >= 0 else base.inside_variance.mean(axis=0)
+    seen = observations(calendar, base, lead, variance)
+    early = np.nanmean(lead_effect(base.inside[:, :28], activity))
+    seen = remembered(seen, past, activity, base, timezone=timezone, volumes=volumes, level=float(early))
+    days = calendar.ahead
+    at, row = np.unique([day.day for day in days], return_inverse=True)
+    at = at.astype(np.intp) - activity.n_history
+    forecast = forecast_effects(
+        seen,
+        days,
+        row.astype(np.intp),
+        len(at),
+        base.weekday[[day.day for day in days]] if days else np.zeros(0),
+        prior=prior,
+        shifts=shifts,
+        n_samples=n_samples,
+        rng=rng,
+    )
+    kinds = sorted({day.kind for day in (*calendar.past, *days)})
+    by_kind, spread = deviations(effects, lead, calendar.past, kinds)
+    events = np.zeros((n_samples, len(logs), horizon))
+    events[:, :, at] = forecast.samples[:, None, :]
+    middle = np.zeros((len(logs), horizon))
+    middle[:, at] = forecast.mean
+    strays = (
+        rng.standard_normal((n_samples, len(logs), len({day.promotion for day in days}) or 1)) * spread[None, :, None]
+    )
+    if activity.lead >= 0:
+        strays[:, activity.lead] = 0.0
+    order = {name: k for k, name in enumerate(dict.fromkeys(day.promotion for day in days))}
+    for day in days:
+        if day.inside:
+            h, size = day.day - activity.n_history, min(day.cover * day.intensity, 2.0)
+            middle[:, h] += size * by_kind[day.kind]
+            events[:, :, h] += size * (by_kind[day.kind][None] + strays[:, :, order[day.promotion]])
+    return Metric(base, forecast, lead, base.draw(rng, n_samples) + events, base.middle + middle, middle)
