@@ -117,7 +117,7 @@ def test_every_problem_is_named_with_its_line() -> None:
         parse_journal(content.encode(), timezone=ZONE, where="j.jsonl")
     text = str(caught.value)
     expected = {2: "did you mean 'resolved'", 3: "ISO 8601", 4: "no other entry has", 5: "did you mean 'service'"}
-    expected |= {6: "earlier entry", 7: "a string", 8: "recorded_at", 9: "printable", 10: "one JSON object"}
+    expected |= {6: "earlier entry", 7: "a string", 8: "recorded_at", 9: "control characters", 10: "one JSON object"}
     expected |= {11: "NaN", 12: "twice", 13: "one JSON object"}
     for number, words in expected.items():
         assert any(f"j.jsonl:{number}" in line and words in line for line in text.splitlines()), (number, words, text)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -160,8 +161,8 @@ def _check_text(key: str, value: object, _: str) -> str:
         raise ValueError(f"at most {_LONGEST[key]} characters")
     if any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError("text without lone surrogates")
-    if key != "text" and not value.isprintable():
-        raise ValueError("printable characters")
+    if key != "text" and any(unicodedata.category(letter) == "Cc" for letter in value):
+        raise ValueError("text without control characters")
     return value
 
 

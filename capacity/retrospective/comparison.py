@@ -167,18 +167,26 @@ def bias_table(demand: pd.DataFrame, services: pd.DataFrame) -> pd.DataFrame:
     ``bias`` is exp(mean log error) − 1. Days of one promotion, and services behind one entry, miss together:
     the counts are not independent trials.
     """
-    groups: list[tuple[str, str, pd.DataFrame]] = []
-    for (metric, own), part in demand.groupby(["metric", "in_promotion"], sort=False):
-        groups.append((str(metric), "promotion days" if own else "days around it", part))
-    groups += [("peak", f"phase {phase}", part) for phase, part in services.groupby("phase", sort=False)]
-    groups += [("peak", f"service {service}", part) for service, part in services.groupby("service", sort=True)]
-    rows = []
-    for what, group, part in groups:
-        bias, (inside, judged) = signed_bias(part), coverage(part)
-        sound = part.loc[(part["floor_because"] == ""), "log_error"].dropna()
-        size = float(sound.abs().mean()) if len(sound) else np.nan
-        rows.append((what, group, len(sound), np.nan if bias is None else np.expm1(bias), size, inside, judged))
-    return pd.DataFrame(rows, columns=["what", "group", "n", "bias", "mean_abs_log_error", "inside", "judged"])
+    days = np.where(demand["in_promotion"], "promotion days", "days around it")
+    parts = [
+        _summarise(demand, demand["metric"], pd.Series(days, index=demand.index)),
+        _summarise(services, "peak", "phase " + services["phase"]),
+        _summarise(services, "peak", "service " + services["service"]),
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _summarise(frame: pd.DataFrame, what: "pd.Series[str] | str", group: "pd.Series[str]") -> pd.DataFrame:
+    error = frame["log_error"].where(frame["floor_because"] == "")
+    table = pd.DataFrame({"what": what, "group": group, "error": error, "size": error.abs()})
+    table["inside"] = (frame["inside_band"] == True).fillna(False).astype(int)  # noqa: E712 - may be missing
+    table["judged"] = frame["inside_band"].notna().astype(int)
+    groups = table.groupby(["what", "group"], sort=False)
+    sums = groups[["inside", "judged"]].sum()
+    out = groups[["error", "size"]].mean().rename(columns={"size": "mean_abs_log_error"})
+    out.insert(0, "n", groups["error"].count())
+    out.insert(1, "bias", np.expm1(out.pop("error")))
+    return out.join(sums).reset_index()
 
 
 def _judge(frame: pd.DataFrame) -> pd.DataFrame:

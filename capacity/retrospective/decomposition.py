@@ -39,7 +39,7 @@ def forecast_levels(factors: Floats) -> tuple[Floats, Floats]:
     --------
     >>> samples = np.array([[[100.0, 0.5, 4.0, 0.06, 2.0]]])
     >>> np.exp(forecast_levels(samples)[0]).round(2)
-    array([[1.0e+02, 5.0e+01, 2.0e+02, 2.0e-01, 4.0e-01]])
+    array([[100. ,  50. , 200. ,   0.2,   0.4]])
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(np.asarray(factors, dtype=float))

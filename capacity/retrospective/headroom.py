@@ -1,6 +1,6 @@
 """What was left: peaks against limits and capacity, what limiters turned away, instances in money, SLO minutes."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,108 +10,14 @@ from numpy.typing import NDArray
 
 from capacity.retrospective.frames import number, rows_of
 from capacity.retrospective.observed import MINUTE_S, Observed
+from capacity.retrospective.planned import Planned
 
 if TYPE_CHECKING:
-    from capacity.catalog import Catalog, Service, Slo
+    from capacity.catalog import Catalog
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What the plan said of one service; NaN where it said nothing.
-
-    Attributes
-    ----------
-    instances
-        Before a loss of zones.
-    limit_qps
-        The cluster limit.
-    capacity_q05, capacity_q50
-        Of one instance at the SLO, requests/s.
-    evidence
-        What the capacity rests on.
-    decision
-        What was to be done.
-    limited_by
-        Whose capacity set the limit.
-    """
-
-    instances: float
-    limit_qps: float
-    capacity_q05: float
-    capacity_q50: float
-    evidence: str
-    decision: str
-    limited_by: tuple[str, ...]
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any], service: str, *, host: str) -> "Planned":
-        """Read one service of a plan document; its instances are those of the pool that hosts it."""
-        services = document.get("services", {})
-        said = services.get(service) or {}
-        capacity = said.get("instance_capacity_qps") or {}
-        return cls(
-            number((services.get(host) or said).get("instances")),
-            number(said.get("cluster_limit_qps")),
-            number(capacity.get("q05")),
-            number(capacity.get("q50")),
-            str(said.get("capacity_evidence") or "none"),
-            str(said.get("decision") or ""),
-            tuple(said.get("limited_by") or ()),
-        )
-
-
-def measure_headroom(
-    observed: Observed, document: Mapping[str, Any], peaks: pd.DataFrame, catalog: "Catalog | None"
-) -> pd.DataFrame:
-    """Compare what each service bore with what it was given.
-
-    Parameters
-    ----------
-    observed
-        What came.
-    document
-        The plan.
-    peaks
-        The comparison by phase, for each service's largest peak.
-    catalog
-        Zones, cost, SLO, pools; without one these columns stay empty.
-
-    Returns
-    -------
-    DataFrame
-        One row a service, worst first. Columns: see ``UNITS``. ``wrongly_rejected`` counts requests turned away in
-        intervals whose busiest second lay below what the service could safely take (instances serving × q05 of the
-        capacity, and below the plan's limit where that protects others); where only the interval's mean is known they
-        are ``possibly_wrongly_rejected``.
-    """
-    risk = document.get("risk") or {}
-    columns = [str(name) for name in observed.services]
-    by_service = {str(name): part for name, part in observed.rows.groupby("service", sort=False)}
-    worst = {row["service"]: row for row in rows_of(peaks.sort_values("actual", na_position="first"))}
-    rows = []
-    for name in columns:
-        service = catalog[name] if catalog is not None and name in catalog else None
-        host = catalog.pool_of(name) if catalog is not None and service is not None else name
-        part, planned = by_service[name], Planned.of(document, name, host=host)
-        serving = _serving(part, by_service.get(host, part))
-        peak = worst.get(name)
-        row: dict[str, object] = {"service": name, "tier": service.tier if service is not None else ""}
-        row |= {"decision": planned.decision, "capacity_evidence": planned.evidence}
-        row |= _against(peak, planned, serving, part)
-        row |= _turned_away(part, planned, serving, float(risk.get("utilization_ceiling") or 1.0))
-        if host == name:
-            members = [
-                one for one in columns if one == name or (catalog and one in catalog and catalog.pool_of(one) == name)
-            ]
-            used = _instances_used(part, {one: by_service[one] for one in members}, document)
-            row |= _instances(part, planned, service, serving, used, risk)
-        row |= _slo(part, service.slo if service is not None else None)
-        rows.append(row)
-    frame = pd.DataFrame(rows).reindex(columns=["service", "tier", "decision", "capacity_evidence", *UNITS])
-    return frame.sort_values("peak_of_limit", ascending=False, na_position="last", kind="stable").reset_index(drop=True)
-
+Mask = NDArray[np.bool_]
+Places = NDArray[np.integer[Any]]
 
 UNITS: dict[str, str] = {
     "peak_qps": "requests/s",
@@ -140,7 +46,124 @@ UNITS: dict[str, str] = {
 }
 
 
-def needed_instances(load: Floats, capacity_qps: float, *, zones: int, zone_losses: int, ceiling: float) -> Floats:
+@dataclass(frozen=True)
+class Rows:
+    """The traffic's rows as arrays, all of shape ``(row,)``; NaN where unknown.
+
+    Attributes
+    ----------
+    of
+        Position of each row's service.
+    host_at
+        Position of each row's pool and moment together, below ``n_cells``.
+    seconds, requests, rejected, rate, second
+        Length of the interval; requests in it and those turned away; its mean and its busiest second, requests/s.
+    serving
+        Instances serving, of the pool where the service has none of its own.
+    broken, judged
+        Whether the SLO was broken, and whether that can be told.
+    moments
+        Start of the interval.
+    """
+
+    of: Places
+    host_at: Places
+    n_cells: int
+    seconds: Floats
+    requests: Floats
+    rejected: Floats
+    rate: Floats
+    second: Floats
+    serving: Floats
+    broken: Mask
+    judged: Mask
+    moments: NDArray[np.datetime64]
+
+    @property
+    def admitted_per_instance(self) -> Floats:
+        """Requests/s let in, an instance."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            admitted = (self.requests - np.nan_to_num(self.rejected)) / self.seconds / self.serving
+        return np.where(np.isfinite(admitted), admitted, np.nan)
+
+
+def lay_out_rows(observed: Observed, planned: Planned, catalog: "Catalog | None") -> Rows:
+    """Bring the observed rows into arrays and judge each against its service's SLO."""
+    frame = observed.rows
+    of = frame["service"].map({name: place for place, name in enumerate(planned.services)}).to_numpy(dtype=np.int64)
+    moments = np.asarray(frame["ts"].dt.tz_convert("UTC").dt.tz_localize(None), dtype="datetime64[us]")
+    unique, when = np.unique(moments, return_inverse=True)
+    host_at = planned.host[of] * len(unique) + when
+    n_cells = len(planned.services) * len(unique)
+    own = frame["instances"].to_numpy()
+    is_host = planned.host[of] == of
+    by_cell = np.full(n_cells, np.nan)
+    by_cell[host_at[is_host]] = own[is_host]
+    has_own = np.zeros(len(planned.services), dtype=bool)
+    has_own[of[np.isfinite(own)]] = True
+    broken, judged = _judge_slo(frame, of, planned.services, catalog)
+    return Rows(
+        of,
+        host_at,
+        n_cells,
+        frame["interval_s"].to_numpy(),
+        frame["requests"].to_numpy(),
+        frame["rejected"].to_numpy(),
+        frame["rate_qps"].to_numpy(),
+        frame["second_qps"].to_numpy(),
+        np.where(has_own[of], own, by_cell[host_at]),
+        broken,
+        judged,
+        moments,
+    )
+
+
+def measure_headroom(rows: Rows, planned: Planned, peaks: pd.DataFrame, catalog: "Catalog | None") -> pd.DataFrame:
+    """Compare what each service bore with what it was given.
+
+    Parameters
+    ----------
+    rows
+        What came.
+    planned
+        What the plan gave.
+    peaks
+        The comparison by phase, for each service's largest peak.
+    catalog
+        Zones, cost and SLO; without one what needs them stays empty.
+
+    Returns
+    -------
+    DataFrame
+        One row a service, the one nearest to its limit first. Columns: see ``UNITS``; all phases are counted, those
+        before and after the promotion too. ``wrongly_rejected`` counts requests turned away in intervals whose busiest
+        second lay below what the service could safely take (instances serving × q05 of the capacity, and below the
+        plan's limit where that protects others); where only the interval's mean is known they are
+        ``possibly_wrongly_rejected``. ``wasted_cost`` is of instances above what the largest peak needed,
+        ``idle_cost`` above what each hour needed, both with the reserve for lost zones.
+    """
+    n = len(planned.services)
+    columns: dict[str, Floats] = _against(rows, planned, peaks)
+    columns |= _turned_away(rows, planned, n)
+    columns |= _instances(rows, planned, catalog)
+    columns |= _slo_minutes(rows, n)
+    good = rows.judged & ~rows.broken
+    columns["proven_instance_qps"] = _largest(rows.admitted_per_instance[good], rows.of[good], n)
+    frame = pd.DataFrame(
+        {
+            "service": planned.services,
+            "tier": [catalog[s].tier if catalog is not None and s in catalog else "" for s in planned.services],
+            "decision": planned.decision,
+            "capacity_evidence": planned.evidence,
+        }
+        | {name: columns[name] for name in UNITS}
+    )
+    return frame.sort_values("peak_of_limit", ascending=False, na_position="last", kind="stable").reset_index(drop=True)
+
+
+def needed_instances(
+    load: Floats, capacity_qps: float | Floats, *, zones: int | Places, zone_losses: int, ceiling: float
+) -> Floats:
     """Return how many instances carry a load safely after the loss of zones.
 
     Parameters
@@ -159,156 +182,132 @@ def needed_instances(load: Floats, capacity_qps: float, *, zones: int, zone_loss
     >>> needed_instances(np.array([200.0, 0.0]), 10.0, zones=3, zone_losses=1, ceiling=1.0)
     array([30.,  0.])
     """
-    kept = (zones - zone_losses) / zones if zones > zone_losses else 1.0
-    return np.ceil(np.round(np.asarray(load, dtype=float) / (capacity_qps * kept * ceiling), 9))
+    spread = np.asarray(zones, dtype=float)
+    kept = np.where(spread > zone_losses, (spread - zone_losses) / spread, 1.0)
+    return np.asarray(np.ceil(np.round(np.asarray(load, dtype=float) / (capacity_qps * kept * ceiling), 9)))
 
 
-def slo_broken(part: pd.DataFrame, slo: "Slo") -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return for each interval whether the SLO was broken, and whether that can be judged.
-
-    Errors are judged against the requests that were not turned away.
-    """
-    checks = []
-    for column in ("p99_ms", "p95_ms"):
-        bound = getattr(slo, column)
-        if bound is not None:
-            checks.append((part[column].to_numpy(), bound))
-    if slo.error_fraction is not None:
-        admitted = (part["requests"] - part["rejected"].fillna(0.0)).to_numpy()
-        share = np.divide(part["errors"].to_numpy(), admitted, out=np.full(len(part), np.nan), where=admitted > 0)
-        checks.append((share, slo.error_fraction))
-    broken, judged = np.zeros(len(part), dtype=bool), np.zeros(len(part), dtype=bool)
-    for values, bound in checks:
-        judged |= np.isfinite(values)
+def _judge_slo(
+    frame: pd.DataFrame, of: Places, services: Sequence[str], catalog: "Catalog | None"
+) -> tuple[Mask, Mask]:
+    """Errors are judged against the requests that were not turned away."""
+    broken, judged = np.zeros(len(frame), dtype=bool), np.zeros(len(frame), dtype=bool)
+    if catalog is None:
+        return broken, judged
+    slos = [catalog[name].slo if name in catalog else None for name in services]
+    admitted = frame["requests"].to_numpy() - frame["rejected"].fillna(0.0).to_numpy()
+    share = np.divide(frame["errors"].to_numpy(), admitted, out=np.full(len(frame), np.nan), where=admitted > 0)
+    measured = {"p99_ms": frame["p99_ms"].to_numpy(), "p95_ms": frame["p95_ms"].to_numpy(), "error_fraction": share}
+    for name, values in measured.items():
+        bound = np.array([number(getattr(slo, name, None)) for slo in slos])[of]
+        judged |= np.isfinite(values) & np.isfinite(bound)
         broken |= values > bound
     return broken, judged
 
 
-def _against(
-    peak: Mapping[str, Any] | None, planned: Planned, serving: Floats, part: pd.DataFrame
-) -> dict[str, object]:
-    peak_qps = number(peak["actual"]) if peak is not None else np.nan
-    at_peak = np.nan
-    if peak is not None:
-        here = (part["ts"] == peak["peak_at"]).to_numpy()
-        at_peak = float(serving[here].max()) if here.any() else np.nan
-    planned_capacity = planned.instances * planned.capacity_q50
-    used_capacity = at_peak * planned.capacity_q50
+def _against(rows: Rows, planned: Planned, peaks: pd.DataFrame) -> dict[str, Floats]:
+    n = len(planned.services)
+    place = {name: position for position, name in enumerate(planned.services)}
+    peak, at = np.full(n, np.nan), np.full(n, np.datetime64("NaT", "us"))
+    for row in rows_of(peaks.sort_values("actual", na_position="first")):
+        peak[place[row["service"]]] = row["actual"]
+        at[place[row["service"]]] = row["peak_at"].tz_convert("UTC").tz_localize(None).to_datetime64()
+    here = rows.moments == at[rows.of]
+    at_peak = _largest(rows.serving[here], rows.of[here], n)
+    capacity, used = planned.instances * planned.capacity_q50, at_peak * planned.capacity_q50
     return {
-        "peak_qps": peak_qps,
+        "peak_qps": peak,
         "limit_qps": planned.limit_qps,
-        "peak_of_limit": _ratio(peak_qps, planned.limit_qps),
-        "planned_capacity_qps": planned_capacity,
-        "peak_of_planned_capacity": _ratio(peak_qps, planned_capacity),
-        "used_capacity_qps": used_capacity,
-        "peak_of_used_capacity": _ratio(peak_qps, used_capacity),
+        "peak_of_limit": _ratio(peak, planned.limit_qps),
+        "planned_capacity_qps": capacity,
+        "peak_of_planned_capacity": _ratio(peak, capacity),
+        "used_capacity_qps": used,
+        "peak_of_used_capacity": _ratio(peak, used),
     }
 
 
-def _turned_away(part: pd.DataFrame, planned: Planned, serving: Floats, ceiling: float) -> dict[str, object]:
-    rejected = part["rejected"].to_numpy()
-    if not np.isfinite(rejected).any():
-        return {}
-    away = np.nan_to_num(rejected)
-    requests = float(part["requests"].sum())
+def _turned_away(rows: Rows, planned: Planned, n: int) -> dict[str, Floats]:
+    away = np.nan_to_num(rows.rejected)
     limited = away > 0
-    safe = serving * planned.capacity_q05 * ceiling
-    protects_others = any(name != str(part["service"].iloc[0]) for name in planned.limited_by)
-    if protects_others and np.isfinite(planned.limit_qps):
-        safe = np.minimum(safe, planned.limit_qps)  # NaN, an unknown capacity, stays unknown
-    second, rate = part["second_qps"].to_numpy(), part["rate_qps"].to_numpy()
-    judged = limited & np.isfinite(safe) & np.isfinite(second)
-    unsure = limited & np.isfinite(safe) & ~np.isfinite(second)
-    seconds = part["interval_s"].to_numpy()
+    safe = rows.serving * planned.capacity_q05[rows.of] * planned.ceiling
+    limit = planned.limit_qps[rows.of]
+    guards = planned.protects_others[rows.of] & np.isfinite(limit)
+    safe = np.where(guards, np.minimum(safe, limit), safe)  # NaN, an unknown capacity, stays unknown
+    known = limited & np.isfinite(safe)
+    judged, unsure = known & np.isfinite(rows.second), known & ~np.isfinite(rows.second)
+    told = np.bincount(rows.of[np.isfinite(rows.rejected)], minlength=n) > 0
+
+    def total(weights: Floats, where: Mask) -> Floats:
+        return np.where(told, np.bincount(rows.of[where], weights[where], minlength=n), np.nan)
+
+    everything = np.ones(len(away), dtype=bool)
+    rejected, open_question = total(away, everything), total(away, limited & ~judged)
+    wrong = total(away, judged & (rows.second <= safe))
     return {
-        "rejected": float(away.sum()),
-        "rejected_fraction": _ratio(float(away.sum()), requests),
-        "limited_minutes": float(np.ceil(seconds[limited] / MINUTE_S).sum()),
-        "limited_seconds_at_most": float(seconds[limited].sum()),
-        "wrongly_rejected": (
-            float(away[judged & (second <= safe)].sum()) if judged.any() or not limited.any() else np.nan
-        ),
-        "possibly_wrongly_rejected": float(away[unsure & (rate <= safe)].sum()),
+        "rejected": rejected,
+        "rejected_fraction": _ratio(rejected, total(rows.requests, everything)),
+        "limited_minutes": total(np.ceil(rows.seconds / MINUTE_S), limited),
+        "limited_seconds_at_most": total(rows.seconds, limited),
+        # None judged and some not: unknown, not zero.
+        "wrongly_rejected": np.where((open_question > 0) & (open_question == rejected), np.nan, wrong),
+        "possibly_wrongly_rejected": total(away, unsure & (rows.rate <= safe)),
     }
 
 
-def _instances_used(part: pd.DataFrame, members: Mapping[str, pd.DataFrame], document: Mapping[str, Any]) -> Floats:
-    """Return how many instances' capacity the members of a pool used together at each of its intervals."""
-    used = np.zeros(len(part))
-    for name, rows in members.items():
-        capacity = Planned.of(document, name, host=name).capacity_q05
-        load = rows["second_qps"].fillna(rows["rate_qps"]).set_axis(rows["ts"])
-        used += load.reindex(part["ts"]).fillna(0.0).to_numpy() / (capacity if capacity > 0 else np.nan)
-    return used
-
-
-def _instances(
-    part: pd.DataFrame,
-    planned: Planned,
-    service: "Service | None",
-    serving: Floats,
-    used: Floats,
-    risk: Mapping[str, Any],
-) -> dict[str, object]:
-    known = np.isfinite(serving)
-    row: dict[str, object] = {
-        "instances_planned": planned.instances,
-        "instances_used": float(serving[known].max()) if known.any() else np.nan,
-        "proven_instance_qps": _proven(part, serving, service.slo if service is not None else None),
-    }
-    if service is None or service.is_fixed or not np.isfinite(used).all():
-        return row
-    need = needed_instances(
-        used,
-        1.0,
-        zones=service.zones,
-        zone_losses=int(risk.get("zone_losses") or 0),
-        ceiling=float(risk.get("utilization_ceiling") or 1.0),
-    )
-    row["instances_needed"] = float(need.max())
-    if not known.any():
-        return row
-    hours = part["interval_s"].to_numpy()[known] / 3600.0
-    hour = part["ts"].dt.floor("h").to_numpy()[known]
-    hourly = pd.Series(need[known]).groupby(hour).transform("max").to_numpy()
-    above_peak = np.maximum(serving[known] - need.max(), 0.0) * hours
-    row["wasted_instance_hours"] = float(above_peak.sum())
-    row["wasted_cost"] = float(above_peak.sum()) * service.instance_cost
-    row["idle_cost"] = float((np.maximum(serving[known] - hourly, 0.0) * hours).sum()) * service.instance_cost
-    row["short_hours"] = float(hours[serving[known] < need[known]].sum())
-    return row
-
-
-def _slo(part: pd.DataFrame, slo: "Slo | None") -> dict[str, object]:
-    if slo is None:
-        return {}
-    broken, judged = slo_broken(part, slo)
-    if not judged.any():
-        return {}
-    minutes = part["interval_s"].to_numpy() / MINUTE_S
-    return {"slo_minutes_broken": float(minutes[broken].sum()), "slo_minutes_judged": float(minutes[judged].sum())}
-
-
-def _proven(part: pd.DataFrame, serving: Floats, slo: "Slo | None") -> float:
-    """Largest rate that one instance served within the SLO; a floor of its capacity."""
-    if slo is None:
-        return np.nan
-    broken, judged = slo_broken(part, slo)
+def _instances(rows: Rows, planned: Planned, catalog: "Catalog | None") -> dict[str, Floats]:
+    n = len(planned.services)
+    unknown = np.full(n, np.nan)
+    names = ("instances_needed", "wasted_instance_hours", "wasted_cost", "idle_cost", "short_hours")
+    is_pool = planned.host == np.arange(n)
+    used = np.where(is_pool, _largest(rows.serving, rows.of, n), np.nan)
+    columns = {"instances_planned": np.where(is_pool, planned.instances, np.nan), "instances_used": used}
+    if catalog is None:
+        return columns | dict.fromkeys(names, unknown)
+    load = np.where(np.isfinite(rows.second), rows.second, rows.rate)
     with np.errstate(divide="ignore", invalid="ignore"):
-        admitted = (
-            (part["requests"] - part["rejected"].fillna(0.0)).to_numpy() / part["interval_s"].to_numpy() / serving
-        )
-    good = admitted[judged & ~broken & np.isfinite(admitted)]
-    return float(good.max()) if len(good) else np.nan
+        busy: Floats = np.bincount(rows.host_at, load / planned.capacity_q05[rows.of], minlength=rows.n_cells)[
+            rows.host_at
+        ]
+    need = needed_instances(
+        busy, 1.0, zones=planned.zones[rows.of], zone_losses=planned.zone_losses, ceiling=planned.ceiling
+    )
+    at_peak = np.where(planned.counts & is_pool, _largest(need, rows.of, n, strict=True), np.nan)
+    hours = rows.seconds / 3600.0
+    hour = rows.moments.astype("datetime64[h]").astype(np.int64)
+    _, cell = np.unique(np.stack([rows.of, hour]), axis=1, return_inverse=True)
+    hourly = _largest(need, cell.ravel(), int(cell.max()) + 1)[cell.ravel()]
+    sound = np.isfinite(rows.serving) & np.isfinite(at_peak[rows.of])
+    told = np.bincount(rows.of[sound], minlength=n) > 0
+
+    def total(weights: Floats) -> Floats:
+        return np.where(told, np.bincount(rows.of[sound], weights[sound], minlength=n), np.nan)
+
+    wasted = total(np.maximum(rows.serving - at_peak[rows.of], 0.0) * hours)
+    idle = total(np.maximum(rows.serving - hourly, 0.0) * hours)
+    values = (at_peak, wasted, wasted * planned.instance_cost, idle * planned.instance_cost)
+    return columns | dict(zip(names, (*values, total(np.where(rows.serving < need, hours, 0.0))), strict=True))
 
 
-def _serving(part: pd.DataFrame, pool: pd.DataFrame) -> Floats:
-    """Instances serving in each interval; those of the pool where the service has none of its own."""
-    own = part["instances"].to_numpy()
-    if np.isfinite(own).any() or pool is part:
-        return own
-    return pool.set_index("ts")["instances"].reindex(part["ts"]).to_numpy()
+def _slo_minutes(rows: Rows, n: int) -> dict[str, Floats]:
+    minutes = rows.seconds / MINUTE_S
+    judged = np.bincount(rows.of, np.where(rows.judged, minutes, 0.0), minlength=n)
+    broken = np.bincount(rows.of, np.where(rows.broken, minutes, 0.0), minlength=n)
+    return {
+        "slo_minutes_broken": np.where(judged > 0, broken, np.nan),
+        "slo_minutes_judged": np.where(judged > 0, judged, np.nan),
+    }
 
 
-def _ratio(value: float, of: float) -> float:
-    return value / of if np.isfinite(of) and of > 0 else np.nan
+def _largest(values: Floats, of: Places, n: int, *, strict: bool = False) -> Floats:
+    """Return the largest value of each group; NaN where none is known, or with `strict` where any is not."""
+    known = np.isfinite(values)
+    out = np.full(n, -np.inf)
+    np.maximum.at(out, of[known], values[known])
+    out[np.isneginf(out)] = np.nan
+    if strict:
+        out[of[~known]] = np.nan
+    return out
+
+
+def _ratio(value: Floats, of: Floats) -> Floats:
+    return np.asarray(np.divide(value, of, out=np.full(len(value), np.nan), where=np.isfinite(of) & (of > 0)))

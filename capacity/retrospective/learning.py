@@ -2,28 +2,31 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from capacity.lessons import Lesson, Lessons
 from capacity.promotion import Promotion
 from capacity.retrospective.attribution import Attribution
 from capacity.retrospective.decomposition import FACTORS
-from capacity.retrospective.headroom import Planned, slo_broken
-from capacity.retrospective.observed import Observed
+from capacity.retrospective.headroom import Rows
+from capacity.retrospective.planned import Planned
 
 if TYPE_CHECKING:
     from capacity.catalog import Catalog
+
+Floats = NDArray[np.float64]
 
 # How wrong the program's forecasts are believed to be in a way that returns, before any review: a factor of 1.1
 # either way is one standard deviation. Ordinary luck of one event is already in the forecast's own spread.
 PRIOR_SD = 0.1
 SMALLEST_SPREAD = 0.02
 WORTH_SAYING = 0.02  # a correction of less than this is within what any forecast rounds
-_BROKEN_MINUTES = 3.0
+_BROKEN_S = 180.0
 _Z95 = float(ndtri(0.95))
 _WORDS = {
     "dau": "active users",
@@ -103,9 +106,7 @@ def draw_lessons(
     return Lessons([lesson for lesson in found if lesson is not None])
 
 
-def capacity_evidence(
-    observed: Observed, document: Mapping[str, Any], catalog: "Catalog | None"
-) -> list[tuple[str, float, float, str]]:
+def capacity_evidence(rows: Rows, planned: Planned, catalog: "Catalog | None") -> list[tuple[str, float, float, str]]:
     """Find services whose instances took more, or less, than the plan's capacity within the SLO.
 
     Returns
@@ -113,55 +114,63 @@ def capacity_evidence(
     list
         ``service, ln(shown ÷ q50), predictive sd, evidence``. More is shown by what one instance served within the
         SLO above the plan's q50; less by at least three minutes outside it below the plan's q05, when no service it
-        calls was outside its own and it had not served as much within the SLO at any other time.
+        calls was outside its own and it had not served as much within the SLO at any other time. Pools that several
+        services share are left out: their instances' load is of all of them.
     """
     if catalog is None:
         return []
-    broken_at = _broken_moments(observed, catalog)
+    n = len(planned.services)
+    shared = np.bincount(planned.host, minlength=n) > 1
+    judged = [
+        place
+        for place, name in enumerate(planned.services)
+        if name in catalog
+        and catalog[name].has_pool
+        and catalog[name].slo.judges_latency
+        and not shared[place]
+        and planned.evidence[place] not in ("none", "sla")
+    ]
+    admitted = rows.admitted_per_instance
+    known = np.isfinite(admitted) & rows.judged
+    served = np.where(known & ~rows.broken, admitted, 0.0)
+    proven = np.zeros(n)
+    np.maximum.at(proven, rows.of, served)
+    short = known & rows.broken & (admitted < planned.capacity_q05[rows.of]) & (admitted > proven[rows.of])
+    spread = np.log(planned.capacity_q95 / planned.capacity_q05) / (2.0 * _Z95)
     found = []
-    for name, part in observed.rows.groupby("service", sort=True):
-        service = str(name)
-        if service not in catalog or not catalog[service].has_pool or not catalog[service].slo.judges_latency:
+    for place in judged:
+        middle = planned.capacity_q50[place]
+        if proven[place] > middle:
+            says = f"one instance served {proven[place]:.4g}/s within the SLO; the plan's middle was {middle:.4g}/s"
+            shown = float(proven[place])
+        elif (lower := _outside_alone(rows, planned, catalog, place, short, admitted)) is not None:
+            shown, says = lower
+        else:
             continue
-        evidence = _capacity_of(part, service, document, catalog, broken_at)
-        if evidence is not None:
-            found.append(evidence)
+        if np.isfinite(spread[place]) and shown > 0:
+            found.append((planned.services[place], float(np.log(shown / middle)), float(spread[place]), says))
     return found
 
 
-def _capacity_of(
-    part: pd.DataFrame,
-    service: str,
-    document: Mapping[str, Any],
-    catalog: "Catalog",
-    broken_at: dict[str, set[pd.Timestamp]],
-) -> tuple[str, float, float, str] | None:
-    band = (document.get("services", {}).get(service) or {}).get("instance_capacity_qps") or {}
-    planned = Planned.of(document, service, host=service)
-    shared = any(catalog.pool_of(one) == service for one in catalog.names if one != service)
-    if shared or planned.evidence in ("none", "sla") or not planned.capacity_q05 > 0 or not band.get("q95"):
+def _outside_alone(
+    rows: Rows, planned: Planned, catalog: "Catalog", place: int, short: NDArray[np.bool_], admitted: Floats
+) -> tuple[float, str] | None:
+    """Return what an instance was served while it alone broke its SLO, if for long enough."""
+    own = short & (rows.of == place)
+    if rows.seconds[own].sum() < _BROKEN_S:
         return None
-    spread = float(np.log(band["q95"] / band["q05"])) / (2.0 * _Z95)
-    broken, judged = slo_broken(part, catalog[service].slo)
-    away = part["rejected"].fillna(0.0).to_numpy()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        admitted = (part["requests"].to_numpy() - away) / part["interval_s"].to_numpy() / part["instances"].to_numpy()
-    served = admitted[judged & ~broken & np.isfinite(admitted)]
-    proven = float(served.max()) if len(served) else 0.0
-    if proven > planned.capacity_q50:
-        says = f"one instance served {proven:.4g}/s within the SLO; the plan's middle was {planned.capacity_q50:.4g}/s"
-        return service, float(np.log(proven / planned.capacity_q50)), spread, says
-    below = {moment for callee in _downstream(catalog, service) for moment in broken_at.get(callee, ())}
-    alone = broken & ~part["ts"].isin(below).to_numpy() & (admitted < planned.capacity_q05) & (admitted > proven)
-    minutes = float(part["interval_s"].to_numpy()[alone].sum()) / 60.0
-    if minutes < _BROKEN_MINUTES:
+    from capacity.graph import downstream
+
+    below = {name for name in downstream(catalog, planned.services[place]) if name != planned.services[place]}
+    callees = np.array([name in below for name in planned.services])
+    alone = own & ~np.isin(rows.moments, rows.moments[rows.broken & callees[rows.of]])
+    if rows.seconds[alone].sum() < _BROKEN_S:
         return None
     shown = float(np.median(admitted[alone]))
-    says = (
-        f"{minutes:.0f} min outside the SLO at a median of {shown:.4g}/s an instance while what it calls held its own; "
-        f"the plan's q05 was {planned.capacity_q05:.4g}/s"
+    minutes = rows.seconds[alone].sum() / 60.0
+    return shown, (
+        f"{minutes:.0f} min outside the SLO at a median of {shown:.4g}/s an instance while what it calls held its own; the plan's q05 was {planned.capacity_q05[place]:.4g}/s"
     )
-    return service, float(np.log(shown / planned.capacity_q50)), spread, says
 
 
 def _of_people(promotion: Promotion, demand: pd.DataFrame, attribution: Attribution) -> Iterator[Lesson | None]:
@@ -219,18 +228,3 @@ def _lesson(
 def learned_at(promotion: Promotion) -> date:
     """Return the promotion's last local day."""
     return promotion.dates[-1]
-
-
-def _broken_moments(observed: Observed, catalog: "Catalog") -> dict[str, set[pd.Timestamp]]:
-    found = {}
-    for name, part in observed.rows.groupby("service", sort=False):
-        if str(name) in catalog:
-            broken, _ = slo_broken(part, catalog[str(name)].slo)
-            found[str(name)] = set(part["ts"][broken])
-    return found
-
-
-def _downstream(catalog: "Catalog", service: str) -> tuple[str, ...]:
-    from capacity.graph import downstream
-
-    return tuple(name for name in downstream(catalog, service) if name != service)

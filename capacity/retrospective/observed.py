@@ -196,9 +196,10 @@ def _coverage(
     np.add.at(edges, (start, column), 1.0)
     np.add.at(edges, (np.minimum(start + length, len(moments)), column), -1.0)
     present = np.cumsum(edges[:-1], axis=0) > 0
-    seen = np.where(present, expected, 0.0).sum(axis=0)
     requests = rows.groupby("service")["requests"].sum().reindex(list(services)).to_numpy(dtype=float)
-    lost = _silences(present, expected * np.divide(requests, seen, out=np.zeros_like(seen), where=seen > 0))
+    # Over all minutes, silent ones too: where much is lost the level is too low and silences are excused, not invented.
+    level = requests / expected.sum(axis=0)
+    lost = _silences(present, expected * level)
     spans = [(pd.Timestamp(phase.starts_at), pd.Timestamp(phase.ends_at)) for phase in phases]
     inside = np.stack([(moments >= begin) & (moments < stop) for begin, stop in spans]).astype(float)
     whole = inside @ expected

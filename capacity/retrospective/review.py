@@ -13,10 +13,11 @@ from capacity.retrospective.attribution import attribute_miss
 from capacity.retrospective.comparison import FLOOR_SHARE, bias_table, compare_demand, compare_peaks
 from capacity.retrospective.findings import find, findings_frame, switched_off_services
 from capacity.retrospective.frames import rows_of, some
-from capacity.retrospective.headroom import measure_headroom
+from capacity.retrospective.headroom import lay_out_rows, measure_headroom
 from capacity.retrospective.incidents import incident_frame, link_incidents, mean_times
 from capacity.retrospective.learning import capacity_evidence, draw_lessons
 from capacity.retrospective.observed import COVERED, Observed, observe
+from capacity.retrospective.planned import read_planned
 from capacity.retrospective.result import Review
 from capacity.retrospective.verdict import write_verdict
 from capacity.retrospective.worklist import actions_frame, journal_actions, propose_actions
@@ -66,7 +67,9 @@ def review(plan: "Plan", traffic: "Traffic", *, daily_activity: "DailyActivity",
     switched_off = switched_off_services(journal, document.get("degradation") or ())
     demand = compare_demand(document, daily_activity, promotion, floor_days)
     services = compare_peaks(observed, forecast, catalog, switched_off)
-    capacity = measure_headroom(observed, document, services, catalog)
+    planned = read_planned(document, observed.services, catalog)
+    rows = lay_out_rows(observed, planned, catalog)
+    capacity = measure_headroom(rows, planned, services, catalog)
     attribution = attribute_miss(observed, forecast, catalog, daily_activity.totals(), services)
     incidents, orphans = link_incidents(journal)
     findings = find(journal, document, promotion, incidents, orphans)
@@ -100,7 +103,7 @@ def review(plan: "Plan", traffic: "Traffic", *, daily_activity: "DailyActivity",
         mean_times=times,
         findings=findings_frame(findings, observed.timezone),
         lessons=draw_lessons(
-            promotion, demand, attribution, capacity_evidence(observed, document, catalog), floor_days=floor_days
+            promotion, demand, attribution, capacity_evidence(rows, planned, catalog), floor_days=floor_days
         ),
         actions=(*written, *proposed),
         worklist=actions_frame({"journal": written, "review": proposed}),

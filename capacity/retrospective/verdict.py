@@ -81,8 +81,9 @@ def _held(capacity: pd.DataFrame, services: pd.DataFrame, currency: str) -> str:
         row = closest[0]
         worst = rows_of(services[services["service"] == row["service"]].sort_values("actual"))[-1]
         unit = {"second": "second", "minute": "minute (mean)", "interval": "interval (mean)"}[worst["resolution"]]
+        beyond = "went beyond its limit" if row["peak_of_limit"] > 1.0 else "came closest to its limit"
         text = (
-            f"{row['service']} came closest to its limit: its busiest {unit}, {format_qps(row['peak_qps'])}, was "
+            f"{row['service']} {beyond}: its busiest {unit}, {format_qps(row['peak_qps'])}, was "
             f"{format_percent(row['peak_of_limit'])} of the cluster limit"
         )
         if pd.notna(row["peak_of_used_capacity"]):
