@@ -178,7 +178,7 @@ def _draw_event(parameters: Parameters, kind: str, name: str, starts: str, ends:
         segment_dau=_floats(p.segment_shock * rng.normal(size=3)),
         segment_dat=_floats(p.segment_shock * rng.normal(size=3)),
         browse=float(p.browse * scale + p.browse_shock * shock[3]),
-        opening_ratio=float(min(opening, 42.0) * (0.45 + 0.55 * scale)),
+        opening_ratio=float(min(opening, 38.0) * (0.45 + 0.55 * scale)),
         entry_ratio=entry_ratio,
         time_constants_s=(float(constants[0]), float(constants[1]), float(constants[2])),
         before_dip=float(p.before_dip * dips[0]),

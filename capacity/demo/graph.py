@@ -195,7 +195,7 @@ def draw_counts(rng: np.random.Generator, mean: Floats, *, dispersion: float) ->
     counts += noise
     counts += mean
     np.maximum(np.rint(counts, out=counts), 0, out=counts)
-    small = np.nonzero(mean < 20)[0]
+    small = np.nonzero(mean < 8)[0]
     if len(small):
         rates = mean[small].astype(np.float64)
         if dispersion > 0:

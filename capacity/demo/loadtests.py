@@ -188,20 +188,25 @@ def _saturate(steps: Array, most: float, rng: np.random.Generator) -> Array:
 
 def requests_of_tests(
     runs: tuple[Run, ...], downstream: Mapping[str, Mapping[str, float]]
-) -> dict[tuple[int, str], float]:
-    """Sum the requests of production tests by hour (from the origin) and service, those to others included."""
-    requests: dict[tuple[int, str], float] = {}
+) -> dict[tuple[int, str], tuple[float, float]]:
+    """Sum the requests of production tests by hour (from the origin) and service, those to others included.
+
+    Returns
+    -------
+    dict
+        Requests in the hour, and the largest rate of a step.
+    """
+    found: dict[tuple[int, str], tuple[float, float]] = {}
     for run in runs:
         if run.environment != "production":
             continue
         hour = seconds_of(run.started_at) // 3600
-        sent = np.where(np.isnan(run.steps[:, 0]), run.steps[:, 1], np.maximum(run.steps[:, 1], 0))
-        seconds = run.steps[:, -1]
-        starts = np.concatenate([[0.0], np.cumsum(seconds)[:-1]])
+        starts = np.concatenate([[0.0], np.cumsum(run.steps[:, -1])[:-1]])
         for name, per_request in downstream[run.service].items():
             if name in run.mocked:
                 continue
-            for begin, length, rate in zip(starts, seconds, sent, strict=True):
+            for begin, length, rate in zip(starts, run.steps[:, -1], run.steps[:, 1] * per_request, strict=True):
                 key = (hour + int(begin // 3600), name)
-                requests[key] = requests.get(key, 0.0) + float(rate * length * per_request)
-    return requests
+                total, largest = found.get(key, (0.0, 0.0))
+                found[key] = (total + float(rate * length), max(largest, float(rate)))
+    return found

@@ -62,26 +62,27 @@ def hour_rows(
     hours: NDArray[np.int64],
     requests: Array,
     peak_qps: Array,
-    tests: Mapping[tuple[int, str], float],
+    tests: Mapping[tuple[int, str], tuple[float, float]],
     bots: Mapping[str, float],
     new_from: Mapping[str, int],
 ) -> pd.DataFrame:
-    """One row an hour and service on ordinary days; `tests` adds load-test requests by hour and service."""
+    """One row an hour and service on ordinary days; `tests` adds load tests: requests and largest rate."""
     rng = stream(parameters.seed, "hour rows")
     frames = []
     for k, name in enumerate(NAMES):
         here = hours >= new_from.get(name, 0)
         rows = hours[here]
-        test = np.array([tests.get((int(hour), name), 0.0) for hour in rows])
-        total = requests[rows, k] + np.rint(test)
+        tested = np.array([tests.get((int(hour), name), (0.0, 0.0)) for hour in rows]).reshape(-1, 2)
+        test = np.rint(tested[:, 0])
+        total = requests[rows, k] + test
         measured = _measure(
             parameters, rng, services, fleet, name, rate=requests[rows, k] / 3600, seconds=3600,
             instances=fleet.instances_now.get(name),
         )  # fmt: skip
         bot = np.minimum(rng.poisson(bots.get(name, 0.0) * 3600, size=len(rows)), requests[rows, k])
-        peak = np.maximum(peak_qps[rows, k], np.ceil(test / 1800))
+        peak = peak_qps[rows, k] + np.ceil(tested[:, 1])
         frame = _frame(name, rows * 3600, total, np.zeros(len(rows)), bot, peak, measured)
-        frame["test_requests"] = np.rint(test).astype(np.int64)
+        frame["test_requests"] = test.astype(np.int64)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
