@@ -140,7 +140,9 @@ def retry_fixed_point(
     external
         Requests per second from outside, ``(…, services)``.
     capacity_qps
-        ``(services,)`` or as `external`; NaN or infinite where unknown, where load then makes nothing fail.
+        ``(services,)`` or as `external`: the most that can be served, not the capacity at an SLO, which is
+        less and would make failures of mere slowness. NaN or infinite where unknown: load then makes nothing
+        fail.
     failure
         `timeout_failure` (slow when full) or `loss_failure` (turns away when full), or another model.
     base_failure
