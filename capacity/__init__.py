@@ -1,1 +1,104 @@
-"""Capacity planning for promotions of the size of Double 11."""
+"""Capacity planning for promotions of the size of Double 11.
+
+The main flow, from history and load tests to a plan and, after the event, to its review, is one
+short file: `capacity/flow.py`. Everything exported here is loaded when it is first used, so that
+``import capacity`` and ``capacity --help`` answer at once.
+
+Examples
+--------
+>>> import capacity as cap
+>>> cap.Risk(zone_losses=1).overload_probability
+0.05
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from capacity.catalog import Catalog, Service
+    from capacity.demo import make_company
+    from capacity.errors import CapacityError, InfeasibleError, InputError, NotCoveredError
+    from capacity.flow import plan_promotion, review_promotion
+    from capacity.forecast import forecast_demand, forecast_panel
+    from capacity.history import DailyActivity, Traffic
+    from capacity.lessons import Lesson, Lessons
+    from capacity.peaks import forecast_peaks
+    from capacity.plan import make_plan
+    from capacity.promotion import Promotion, Promotions
+    from capacity.rehearsal import rehearse
+    from capacity.retrospective import review
+    from capacity.saturation import fit_curve, fit_saturation
+    from capacity.settings import Risk, Settings
+    from capacity.workspace import Workspace, create_workspace
+
+_HOMES = {
+    "CapacityError": "capacity.errors",
+    "Catalog": "capacity.catalog",
+    "DailyActivity": "capacity.history",
+    "InfeasibleError": "capacity.errors",
+    "InputError": "capacity.errors",
+    "Lesson": "capacity.lessons",
+    "Lessons": "capacity.lessons",
+    "NotCoveredError": "capacity.errors",
+    "Promotion": "capacity.promotion",
+    "Promotions": "capacity.promotion",
+    "Risk": "capacity.settings",
+    "Service": "capacity.catalog",
+    "Settings": "capacity.settings",
+    "Traffic": "capacity.history",
+    "Workspace": "capacity.workspace",
+    "create_workspace": "capacity.workspace",
+    "fit_curve": "capacity.saturation",
+    "fit_saturation": "capacity.saturation",
+    "forecast_demand": "capacity.forecast",
+    "forecast_panel": "capacity.forecast",
+    "forecast_peaks": "capacity.peaks",
+    "make_company": "capacity.demo",
+    "make_plan": "capacity.plan",
+    "plan_promotion": "capacity.flow",
+    "rehearse": "capacity.rehearsal",
+    "review": "capacity.retrospective",
+    "review_promotion": "capacity.flow",
+}
+
+__all__ = [
+    "CapacityError",
+    "Catalog",
+    "DailyActivity",
+    "InfeasibleError",
+    "InputError",
+    "Lesson",
+    "Lessons",
+    "NotCoveredError",
+    "Promotion",
+    "Promotions",
+    "Risk",
+    "Service",
+    "Settings",
+    "Traffic",
+    "Workspace",
+    "create_workspace",
+    "fit_curve",
+    "fit_saturation",
+    "forecast_demand",
+    "forecast_panel",
+    "forecast_peaks",
+    "make_company",
+    "make_plan",
+    "plan_promotion",
+    "rehearse",
+    "review",
+    "review_promotion",
+]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'capacity' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

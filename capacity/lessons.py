@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from pydantic import Field, field_validator
 
 from capacity.document import check_document, to_yaml
 from capacity.document.contract import Contract, Day, Fault, Name, Positive, Text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Parameter = Literal["dau", "dat_per_dau", "requests_per_dat", "peak_share", "burst", "instance_capacity_qps"]
 
@@ -157,6 +160,24 @@ class Lessons(Sequence[Lesson]):
         new = list(lessons)
         replaced = {_key(lesson) for lesson in new}
         return Lessons([*(le for le in self._lessons if _key(le) not in replaced), *new])
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row a lesson: what it corrects, where, by how much, and from what it was learnt."""
+        import pandas as pd
+
+        columns = ["parameter", "scope", "q05", "q50", "q95", "evidence", "promotion", "learned_at"]
+        rows = [
+            {
+                "parameter": lesson.parameter,
+                "scope": ", ".join(f"{key} {value}" for key, value in lesson.scope.items()) or "everywhere",
+                **lesson.quantiles.model_dump(),
+                "evidence": lesson.evidence,
+                "promotion": lesson.promotion,
+                "learned_at": lesson.learned_at,
+            }
+            for lesson in self
+        ]
+        return pd.DataFrame(rows, columns=columns)
 
     def to_yaml(self) -> str:
         """Write ``data/lessons.yaml``; `parse_lessons` reads the same lessons back."""

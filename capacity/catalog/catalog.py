@@ -172,6 +172,26 @@ class Catalog(Mapping[str, Service]):
         filled = self._with({name: {"calls": tuple(found)} for name, found in calls.items()})
         return Catalog(filled.values(), where=self._where, notes=notes)
 
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row a service: who owns it, how it runs today, what it calls; unknown is missing."""
+        import pandas as pd
+
+        rows = [
+            {
+                "service": name,
+                "tier": service.tier,
+                "owner": service.owner,
+                "instances": service.instances,
+                "zones": service.zones,
+                "max_qps": service.max_qps,
+                "critical_paths": ", ".join(service.critical_paths),
+                "calls": ", ".join(call.to for call in service.calls),
+            }
+            for name, service in self.items()
+        ]
+        columns = ["service", "tier", "owner", "instances", "zones", "max_qps", "critical_paths", "calls"]
+        return pd.DataFrame(rows, columns=columns)
+
     def assumptions(self) -> tuple[str, ...]:
         """Say every default that is in use, with its effect on a plan; services sharing one are grouped."""
         return (*catalog_assumptions(tuple(self.values())), *self._notes)

@@ -1,0 +1,98 @@
+"""Decide: plan and rehearse."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from capacity.cli.output import common_options, print_json, print_lines, print_table, progress
+from capacity.errors import UsageError
+
+if TYPE_CHECKING:
+    from capacity.plan import Plan
+    from capacity.workspace import Workspace
+
+INFEASIBLE = 3
+
+
+@click.command()
+@click.argument("promotion")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What if: demand=1.2, zone_losses=0, overload_probability=0.01 …; the plan is shown, not saved.",
+)
+@click.option("--approve", "approved_by", metavar="NAME", help="Sign the plan; exports, tracking and review use it.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write plan.json here as well.")
+@common_options
+def plan(
+    ws: "Workspace", promotion: str, changes: tuple[str, ...], approved_by: str | None, out: Path | None, as_json: bool
+) -> int:
+    """Derive PROMOTION's instances, limits and degradation; write data/plans/PROMOTION/AS_OF/plan.json."""
+    from capacity.flow import plan_promotion
+    from capacity.workspace import write_text
+
+    what_if = dict(_read_change(change) for change in changes)
+    if what_if and approved_by:
+        raise UsageError("a what-if cannot be approved", remedy="put the change into the files, plan, then approve")
+    with progress("Planning") as step:
+        made, rehearsal = plan_promotion(ws, promotion, changes=what_if, on_step=step)
+    if not what_if:
+        made = ws.save(made, rehearsal, approved_by=approved_by)
+    if out is not None:
+        write_text(out, made.to_json())
+    if as_json:
+        click.echo(made.to_json())
+    else:
+        _show(made)
+        click.echo(f"\n{rehearsal!r}")
+    if not made.feasible:
+        click.echo("\ncapacity: no feasible plan: " + "; ".join(made.infeasible_because), err=True)
+        sys.exit(INFEASIBLE)
+    return 0
+
+
+@click.command()
+@click.argument("promotion")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="FAULT",
+    help="zone-loss, demand=1.5, slow-downstream=SERVICE, cold-cache, retry-storm, limiter-loss …; repeatable.",
+)
+@click.option("--paths", type=click.IntRange(1, 2000), default=100, show_default=True, help="Futures to play.")
+@common_options
+def rehearse(ws: "Workspace", promotion: str, faults: tuple[str, ...], paths: int, as_json: bool) -> None:
+    """Play the plan of PROMOTION second by second: what breaks first, when, why, and what mends it."""
+    from capacity.rehearsal import rehearse as play
+
+    with progress("Rehearsing"):
+        rehearsal = play(ws.plan(promotion), faults=list(faults), n_paths=paths)
+    if as_json:
+        print_json("rehearsal", rehearsal.to_document())
+        return
+    click.echo(repr(rehearsal))
+    print_table(rehearsal.to_frame())
+    print_lines("Why", list(rehearsal.why))
+
+
+def _read_change(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise UsageError(f"--set {text}: expected NAME=NUMBER", remedy="such as --set demand=1.2") from None
+
+
+def _show(made: "Plan") -> None:
+    click.echo(repr(made))
+    document = made.document
+    print_table(made.to_frame(), title=f"Services ({document['promotion']}, as of {document['as_of']})")
+    for name, service in document["services"].items():
+        if service["decision"] != "keep":
+            print_lines(f"{name}: {service['decision']}", service["why"])
+    print_lines("Assumed", document["assumptions"])

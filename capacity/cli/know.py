@@ -1,0 +1,131 @@
+"""Know: services, forecast, backtest, load tests, saturation."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from capacity.cli.output import common_options, print_json, print_lines, print_table, progress
+
+if TYPE_CHECKING:
+    from capacity.workspace import Workspace
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="With draft: write it to this file.")
+@common_options
+def services(ws: "Workspace", name: str | None, out: Path | None, as_json: bool) -> None:
+    """Show the catalogue, one service (NAME), or propose the file from traffic and calls (draft)."""
+    if name == "draft":
+        _draft(ws, out)
+        return
+    chosen = ws.services.names if name is None else (ws.services[name].name,)
+    frame = ws.services.to_frame()
+    frame = frame[frame["service"].isin(chosen)]
+    if as_json:
+        print_json("services", {"services": frame.to_dict(orient="records")})
+        return
+    print_table(frame)
+    if name is not None:
+        from capacity.graph import downstream, upstream
+
+        click.echo(f"\nUpstream:   {', '.join(upstream(ws.services, name)) or 'nothing'}")
+        click.echo(f"Downstream: {', '.join(downstream(ws.services, name)) or 'nothing'}")
+
+
+def _draft(ws: "Workspace", out: Path | None) -> None:
+    from capacity.history import draft_services
+    from capacity.workspace import write_text
+
+    text = draft_services(ws.traffic(), ws.calls())
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_text(out, text)
+        click.echo(f"Proposed services are in {out}; read every line before you trust it.")
+
+
+@click.command()
+@click.argument("promotion")
+@common_options
+def forecast(ws: "Workspace", promotion: str, as_json: bool) -> None:
+    """Forecast DAU, DAT and each service's worst second for PROMOTION, with 90 % intervals."""
+    from capacity.forecast import forecast_demand
+    from capacity.peaks import forecast_peaks
+
+    subject = ws.promotions[promotion]
+    with progress("Forecasting DAU and DAT") as step:
+        demand = forecast_demand(ws.daily_activity(), subject, promotions=ws.promotions, lessons=ws.lessons)
+        step("Forecasting each service's worst second")
+        peaks = forecast_peaks(demand, ws.traffic(), services=ws.services.for_promotion(subject), lessons=ws.lessons)
+    if as_json:
+        print_json("forecast", {**demand.to_document(), **peaks.to_document()})
+        return
+    click.echo(f"{demand!r}\n{peaks!r}")
+    print_table(demand.to_frame(), title="People and orders a day")
+    if demand.business is not None:
+        print_table(demand.business.to_frame(), title="The business's estimate beside history, largest day")
+    print_table(peaks.to_frame(), title="Worst second by phase and service", units={"q50": "requests/s"})
+    print_lines("Why", list(demand.why))
+    print_lines("Assumed", [*demand.assumptions, *peaks.assumptions])
+
+
+@click.command()
+@common_options
+def backtest(ws: "Workspace", as_json: bool) -> None:
+    """Forecast past days and promotions from what was known before them, and compare with what came."""
+    from capacity.forecast import backtest_demand
+
+    with progress("Forecasting past days"):
+        result = backtest_demand(ws.daily_activity(), promotions=ws.promotions)
+    if as_json:
+        print_json("backtest", {"rows": result.to_frame().to_dict(orient="records")})
+        return
+    click.echo(repr(result))
+    print_table(result.to_frame())
+
+
+@click.group()
+def loadtest() -> None:
+    """Read load tests and say what they are worth."""
+
+
+@loadtest.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--timezone", default="UTC", show_default=True, help="Zone of times without an offset.")
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+def read(path: Path, as_json: bool, timezone: str, debug: bool) -> None:  # noqa: ARG001
+    """Show the steps and gates of the load-test run in folder PATH."""
+    from capacity.loadtest import read_load_test
+
+    test = read_load_test(path, timezone=timezone)
+    if as_json:
+        print_json("loadtest", test.to_document())
+        return
+    click.echo(repr(test))
+    print_table(test.to_frame(), title="Steady steps")
+    print_lines("Gates", [f"{gate.name}: {gate.verdict} – {gate.says}" for gate in test.gates])
+
+
+@click.command()
+@click.argument("service", required=False)
+@common_options
+def saturation(ws: "Workspace", service: str | None, as_json: bool) -> None:
+    """Find the QPS an instance takes at its SLO, for SERVICE or for all, with 90 % intervals and evidence."""
+    from capacity.saturation import fit_saturation
+
+    with progress("Fitting load tests"):
+        curves = fit_saturation(ws.load_tests(), ws.services, traffic=ws.traffic(), lessons=ws.lessons)
+    document = curves.to_document()
+    chosen = list(curves.services) if service is None else [ws.services[service].name]
+    if as_json:
+        print_json("saturation", document | {"services": {name: document["services"][name] for name in chosen}})
+        return
+    click.echo(repr(curves))
+    frame = curves.to_frame()
+    print_table(frame[frame["service"].isin(chosen)], title="Capacity of one instance at its SLO")
+    for name in chosen if service is not None else []:
+        print_lines("Why", list(curves.why[name]))
+        print_lines("Next load test", [curves.next_step[name]] if curves.next_step.get(name) else [])

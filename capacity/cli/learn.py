@@ -1,0 +1,38 @@
+"""Learn: the retrospective, and on consent its lessons."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from capacity.cli.output import common_options, print_json, print_lines, print_table, progress
+
+if TYPE_CHECKING:
+    from capacity.workspace import Workspace
+
+
+@click.command()
+@click.argument("promotion")
+@click.option("--learn", is_flag=True, help="After showing them, write the lessons to data/lessons.yaml.")
+@click.option("--yes", is_flag=True, help="With --learn: consent without being asked.")
+@common_options
+def retrospective(ws: "Workspace", promotion: str, learn: bool, yes: bool, as_json: bool) -> None:
+    """Compare PROMOTION's plan with what happened: what missed and why, and what it teaches."""
+    from capacity.flow import review_promotion
+
+    with progress("Reviewing") as step:
+        review = review_promotion(ws, promotion, on_step=step)
+    if as_json:
+        print_json("retrospective", review.to_document())
+    else:
+        click.echo(" ".join(review.verdict))
+        print_table(review.demand, title="People and orders")
+        print_table(review.to_frame(), title="Worst second: forecast and actual")
+        print_table(review.decomposition, title="Why the forecast missed (factors multiply to the whole)")
+        print_lines("Actions", [str(action) for action in review.actions])
+    if learn and not review.lessons:
+        click.echo("This promotion teaches nothing that the forecast did not know.", err=True)
+    elif learn:
+        click.echo(f"\nLessons for data/lessons.yaml:\n{review.lessons.to_yaml()}", err=True)
+        if yes or click.confirm("Write them, for the next forecast to read?", err=True):
+            ws.learn(review.lessons)
+            click.echo("Written.", err=True)

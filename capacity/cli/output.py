@@ -1,0 +1,100 @@
+"""What commands share: common options, tables for people, JSON for programs, progress."""
+
+import functools
+import json
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``-w``, ``--as-of``, ``--json`` and ``--debug``, which may stand before or after the verb.
+
+    The command gets ``ws``, the opened workspace, and ``as_json``.
+    """
+
+    @click.option("-w", "--workspace", "directory", default=None, metavar="DIR", help="The workspace.  [default: .]")
+    @click.option("--as-of", default=None, metavar="DATE", help="Know nothing of this day or later.")
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+    @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+    @click.pass_context
+    @functools.wraps(command)
+    def wrapped(ctx: click.Context, directory: str | None, as_of: str | None, debug: bool, **rest: Any) -> Any:
+        from capacity.workspace import Workspace
+
+        _quiet_warnings(debug)
+        above = ctx.find_root().obj or {}
+        ws = Workspace(directory or above.get("directory") or ".", as_of=as_of or above.get("as_of"))
+        return ctx.invoke(command, ws=ws, **rest)
+
+    return wrapped
+
+
+def print_json(verb: str, content: Mapping[str, object]) -> None:
+    """Print one object, ``{"schema": "capacity.VERB/1", …}``, and nothing else."""
+    object_ = _plain({"schema": f"capacity.{verb}/1"} | dict(content))
+    click.echo(json.dumps(object_, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(frame: "pd.DataFrame", *, title: str = "", units: Mapping[str, str] | None = None) -> None:
+    """Print a frame as a plain table with an optional title."""
+    from capacity.display import to_text
+
+    if title:
+        click.echo(f"\n{title}")
+    click.echo(to_text(frame, units=dict(units or {})))
+
+
+def print_lines(title: str, lines: "tuple[str, ...] | list[str]") -> None:
+    """Print sentences as a list below a title; nothing when there are none."""
+    if lines:
+        click.echo(f"\n{title}")
+    for line in lines:
+        click.echo(f"  - {line}")
+
+
+@contextmanager
+def progress(verb: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what is being done, on standard error; stay silent elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _step: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(verb, total=None)
+        yield lambda step: bar.update(task, description=step)
+
+
+def _quiet_warnings(debug: bool) -> None:
+    # Numeric warnings of libraries mean nothing to who reads a plan; tests turn them into errors.
+    if not debug:
+        warnings.simplefilter("ignore")
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON knows: unknown numbers as null, times in ISO form, arrays as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if hasattr(value, "isoformat"):
+        text = value.isoformat()
+        return None if text == "NaT" else text
+    return None if "NA" in type(value).__name__ else str(value)

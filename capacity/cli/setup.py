@@ -1,0 +1,96 @@
+"""Set up: make a workspace, take data in, check what people wrote."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from capacity.cli.output import common_options, print_json, print_lines, print_table, progress
+from capacity.errors import CapacityError, InputError, Problem
+
+if TYPE_CHECKING:
+    from capacity.workspace import Workspace
+
+
+@click.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--sample", is_flag=True, help="Fill it with a company that was made up, its promotions and its truth.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which sample company.")
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+def init(directory: Path, sample: bool, seed: int, debug: bool) -> None:  # noqa: ARG001
+    """Make a workspace in DIRECTORY, empty or with a sample company."""
+    from capacity.workspace import create_workspace
+
+    company = None
+    if sample:
+        from capacity.demo import make_company
+
+        company = make_company(seed)
+    create_workspace(directory, sample=company)
+    click.echo(f"{directory} is a workspace.")
+    if sample:
+        click.echo(
+            f"Its last day is known; plan as it was before a promotion with --as-of, such as:\n"
+            f"  capacity -w {directory} plan 2026-double11 --as-of 2026-10-20"
+        )
+    else:
+        click.echo(
+            f"Next: write {directory}/data/promotions.yaml, take data in with\n"
+            f"  capacity -w {directory} ingest FILES --as daily_activity\n"
+            f"and see what is missing with: capacity -w {directory} check"
+        )
+
+
+@click.command()
+@click.argument("source")
+@click.option("--as", "table", required=True, help="daily_activity, traffic or calls.")
+@click.option(
+    "--timezone", default=None, help="Zone of times without an offset in this source, if not the workspace's."
+)
+@common_options
+def ingest(ws: "Workspace", source: str, table: str, timezone: str | None, as_json: bool) -> None:
+    """Check SOURCE (a file, folder or glob; CSV, Parquet, JSON lines, gzip) and take it into a table.
+
+    Days that are in the source replace the same days of the table. Rows that break the contract are
+    written aside with their line numbers, counted by reason.
+    """
+    with progress(f"Reading {source}"):
+        report = ws.ingest(source, table=table, timezone=timezone)
+    if as_json:
+        print_json("ingest", report.to_document())
+        return
+    click.echo(str(report))
+
+
+@click.command()
+@common_options
+def check(ws: "Workspace", as_json: bool) -> None:
+    """List every problem of the workspace's files at once, and every assumption made where they are silent."""
+    problems: list[Problem] = []
+    for part in (lambda: ws.settings, lambda: ws.promotions, lambda: ws.services, lambda: ws.lessons, ws.load_tests):
+        try:
+            part()
+        except CapacityError as error:
+            new = error.problems or (Problem(type(error).__name__, str(error), "no problem", error.remedy),)
+            problems += [problem for problem in new if problem not in problems]
+    assumptions = [] if problems else [*ws.settings.assumptions(), *ws.services.assumptions()]
+    if as_json:
+        shown = [{"where": p.where, "got": p.got, "expected": p.expected, "remedy": p.remedy} for p in problems]
+        print_json("check", {"problems": shown, "assumptions": assumptions})
+    if problems:
+        raise InputError(f"{len(problems)} problem{'s' * (len(problems) > 1)} in {ws.directory}", problems=problems)
+    if not as_json:
+        _show_evidence(ws)
+        print_lines("Assumed where the files are silent:", assumptions)
+
+
+def _show_evidence(ws: "Workspace") -> None:
+    import pandas as pd
+
+    inputs = pd.DataFrame(ws.inputs(), columns=["path", "rows", "sha256"])
+    inputs["sha256"] = inputs["sha256"].str[:12]
+    print_table(
+        inputs,
+        title=f"{ws.directory}: no problems; {len(ws.promotions)} promotions, "
+        f"{len(ws.services)} services, data known before {ws.as_of_text or '(no day yet)'}",
+    )

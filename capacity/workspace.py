@@ -1,0 +1,410 @@
+"""The folder of a company: settings, words, tables, plans, journal and lessons, as known before one day."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capacity.catalog import Catalog, parse_services
+from capacity.document import read_text
+from capacity.errors import InputError, NotCoveredError, Problem, UsageError
+from capacity.lessons import Lessons, parse_lessons
+from capacity.promotion import Promotions, parse_promotions
+from capacity.settings import Risk, Settings, parse_settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from capacity.demo import Company
+    from capacity.history import DailyActivity, IngestReport, Store, Traffic
+    from capacity.journal import Journal
+    from capacity.loadtest import LoadTests
+    from capacity.plan import Plan
+    from capacity.rehearsal import Rehearsal
+
+SETTINGS_FILE = "capacity.toml"
+PROMOTIONS_FILE = "data/promotions.yaml"
+SERVICES_FILE = "data/services.yaml"
+LESSONS_FILE = "data/lessons.yaml"
+
+
+class Workspace:
+    """A company's folder, as it was known before ``as_of``.
+
+    Parameters
+    ----------
+    directory
+        The folder that holds ``capacity.toml``; ``.`` also finds it from a folder inside, as from ``notebooks/``.
+    as_of
+        The first day that is not known: rows, load tests, journal lines, plans and signed estimates of
+        that day or later are invisible through everything this object returns. Without one, the day
+        after the last day of ``daily_activity``.
+
+    Raises
+    ------
+    InputError
+        If the folder is no workspace, or when a file that is read breaks its contract.
+
+    Examples
+    --------
+    >>> Workspace("nowhere")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    capacity.errors.InputError: nowhere is not a workspace
+    """
+
+    def __init__(self, directory: str | Path = ".", *, as_of: date | str | None = None) -> None:
+        self.directory = _find_root(Path(directory))
+        if not (self.directory / SETTINGS_FILE).is_file():
+            raise InputError(
+                f"{self.directory} is not a workspace: it holds no {SETTINGS_FILE}",
+                remedy=f"make one with: capacity init {self.directory} (add --sample to see one filled)",
+            )
+        self._as_of = _read_day(as_of)
+
+    def __repr__(self) -> str:
+        return f"Workspace({str(self.directory)!r}, as_of={self.as_of_text or None!r})"
+
+    # ------------------------------------------------------------------ words
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Time zone, currency, country, engine and risk."""
+        return parse_settings(self._read(SETTINGS_FILE), where=SETTINGS_FILE)
+
+    @property
+    def risk(self) -> Risk:
+        """The risk a plan may take."""
+        return self.settings.risk
+
+    @cached_property
+    def promotions(self) -> Promotions:
+        """Every past and coming promotion, with what was not yet known at ``as_of`` hidden."""
+        text = self._read(PROMOTIONS_FILE)
+        every = parse_promotions(text, timezone=self.settings.timezone, where=PROMOTIONS_FILE)
+        return every if self.as_of is None else every.as_of(self.as_of)
+
+    @cached_property
+    def services(self) -> Catalog:
+        """The service catalogue and its call graph; calls from the ``calls`` table where the file gives none."""
+        catalog = parse_services(self._read(SERVICES_FILE), where=SERVICES_FILE)
+        calls = self.calls()
+        return catalog if calls.empty else catalog.with_calls(calls)
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        """What earlier reviews taught before ``as_of``; empty when there is no file."""
+        if not (self.directory / LESSONS_FILE).is_file():
+            return Lessons(())
+        lessons = parse_lessons(self._read(LESSONS_FILE), where=LESSONS_FILE)
+        return lessons if self.as_of is None else lessons.before(self.as_of)
+
+    # --------------------------------------------------------------- evidence
+
+    @cached_property
+    def as_of(self) -> date | None:
+        """The first day that is not known; ``None`` while there is no daily activity."""
+        if self._as_of is not None:
+            return self._as_of
+        return self.store.first_unknown_day()
+
+    @property
+    def as_of_text(self) -> str:
+        """``as_of`` in ISO form; empty while there is none."""
+        return "" if self.as_of is None else self.as_of.isoformat()
+
+    @cached_property
+    def store(self) -> "Store":
+        """The Parquet tables below ``data/tables``."""
+        from capacity.history import Store
+
+        return Store(self.directory, timezone=self.settings.timezone, engine=self.settings.engine)
+
+    def daily_activity(self) -> "DailyActivity":
+        """Return DAU and DAT by day and segment."""
+        return self.store.daily_activity(as_of=self.as_of, country=self.settings.country)
+
+    def traffic(self) -> "Traffic":
+        """Return requests by service and interval; lazy, its methods return bounded frames."""
+        return self.store.traffic(as_of=self.as_of)
+
+    def calls(self) -> "pd.DataFrame":
+        """Return who called whom how often; empty when nothing was ingested."""
+        return self.store.calls(as_of=self.as_of)
+
+    def load_tests(self) -> "LoadTests":
+        """Return the load tests below ``data/loadtests`` that had started before ``as_of``."""
+        from capacity.loadtest import read_load_tests
+
+        return read_load_tests(
+            self.directory / "data" / "loadtests",
+            timezone=self.settings.timezone,
+            as_of=self.as_of,
+            services=self.services,
+        )
+
+    def journal(self, promotion: str) -> "Journal":
+        """Return the log kept during a promotion, corrections applied."""
+        from capacity.journal import read_journal
+
+        return read_journal(self.journal_path(promotion), timezone=self.settings.timezone, as_of=self.as_of)
+
+    def journal_path(self, promotion: str) -> Path:
+        """Return where a promotion's journal lies."""
+        return self.directory / "data" / "journal" / f"{self.promotions[promotion].slug}.jsonl"
+
+    def ingest(self, source: str, *, table: str, timezone: str | None = None) -> "IngestReport":
+        """Check a source against a table's contract and take it in; see :func:`capacity.history.ingest`."""
+        from capacity.history import ingest
+
+        return ingest(
+            source,
+            table=table,
+            workspace_dir=self.directory,
+            timezone=self.settings.timezone,
+            source_timezone=timezone,
+        )
+
+    def inputs(self) -> list[dict[str, object]]:
+        """Return what everything rests on: ``path`` relative to the workspace, ``sha256`` and ``rows``."""
+        data = self.directory / "data"
+        files = [self.directory / SETTINGS_FILE, *sorted(data.glob("*.yaml")), *sorted((data / "loadtests").rglob("*"))]
+        found: list[dict[str, object]] = [
+            {
+                "path": path.relative_to(self.directory).as_posix(),
+                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                "rows": None,
+            }
+            for path in files
+            if path.is_file()
+        ]
+        return found + list(self.store.inputs())
+
+    @property
+    def reports_dir(self) -> Path:
+        """Where generated pages go."""
+        return self.directory / "reports"
+
+    # ------------------------------------------------------------------ plans
+
+    def plan(self, promotion: str) -> "Plan":
+        """Return the approved plan of a promotion, else the newest, with the samples it was made from.
+
+        Plans made on or after ``as_of`` are invisible.
+
+        Raises
+        ------
+        NotCoveredError
+            If no plan of the promotion is there.
+        """
+        home = self._plans_dir(promotion)
+        made = sorted(folder for folder in home.glob("*") if self._is_plan(folder))
+        approved = [folder for folder in made if (folder / "approved.json").is_file()]
+        if not made:
+            raise NotCoveredError(
+                f"there is no plan of {promotion} made before {self.as_of_text}",
+                remedy=f"make one with: capacity plan {promotion}",
+            )
+        folder = (approved or made)[-1]
+        return self._read_plan(folder, "approved" if approved else "plan")
+
+    def approval(self, promotion: str) -> str | None:
+        """Return who approved the plan that :meth:`plan` returns, or ``None`` when nobody did."""
+        home = self._plans_dir(promotion)
+        approved = sorted(path for path in home.glob("*/approved.json") if self._is_plan(path.parent))
+        return str(json.loads(approved[-1].read_text(encoding="utf-8"))["approved_by"]) if approved else None
+
+    def save(self, plan: "Plan", rehearsal: "Rehearsal | None" = None, *, approved_by: str | None = None) -> "Plan":
+        """Write a plan, its samples and its rehearsal below ``data/plans``; return it as written, inputs named.
+
+        Parameters
+        ----------
+        plan
+            What to write.
+        rehearsal
+            Its rehearsal, written beside it.
+        approved_by
+            Who signs it; exports, tracking and review then use this plan until another is signed.
+        """
+        plan = plan.with_inputs(self.inputs())
+        folder = self._plans_dir(plan.promotion_id) / str(plan.document["as_of"])
+        write_bytes(folder / "samples.npz", _pack(plan.to_arrays()))
+        write_text(folder / "plan.json", plan.to_json())
+        if rehearsal is not None:
+            write_text(folder / "rehearsal.json", json.dumps(rehearsal.to_document(), ensure_ascii=False, indent=1))
+        if approved_by is not None:
+            write_bytes(folder / "approved.npz", _pack(plan.to_arrays()))
+            approval = {
+                "schema": "capacity.approval/1",
+                "approved_by": approved_by,
+                "approved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "plan": plan.document,
+            }
+            write_text(folder / "approved.json", json.dumps(approval, ensure_ascii=False, indent=1))
+        return plan
+
+    def learn(self, lessons: Lessons) -> Path:
+        """Add a review's lessons to ``data/lessons.yaml``; those of the same promotion are replaced."""
+        path = self.directory / LESSONS_FILE
+        known = parse_lessons(self._read(LESSONS_FILE), where=LESSONS_FILE) if path.is_file() else Lessons(())
+        reviewed = {lesson.promotion for lesson in lessons}
+        kept = [lesson for lesson in known if lesson.promotion not in reviewed]
+        write_text(path, Lessons((*kept, *lessons)).to_yaml())
+        self.__dict__.pop("lessons", None)
+        return path
+
+    def _plans_dir(self, promotion: str) -> Path:
+        return self.directory / "data" / "plans" / self.promotions[promotion].slug
+
+    def _is_plan(self, folder: Path) -> bool:
+        if not (folder / "plan.json").is_file():
+            return False
+        return self._as_of is None or folder.name <= self._as_of.isoformat()
+
+    def _read_plan(self, folder: Path, name: str) -> "Plan":
+        import numpy as np
+
+        from capacity.plan import Plan, check_plan_document
+
+        path = folder / f"{name}.json"
+        document = json.loads(path.read_text(encoding="utf-8"))
+        document = document["plan"] if name == "approved" else document
+        check_plan_document(document, where=path.relative_to(self.directory).as_posix())
+        samples = path.with_name("approved.npz" if name == "approved" else "samples.npz")
+        with np.load(samples, allow_pickle=False) as arrays:
+            return Plan.from_arrays(
+                document,
+                dict(arrays),
+                services=self.services.for_promotion(self.promotions[document["promotion"]]),
+                promotion=self.promotions[document["promotion"]],
+            )
+
+    def _read(self, name: str) -> str:
+        return read_text(self.directory / name, name=name)
+
+
+def create_workspace(directory: str | Path, *, sample: "Company | None" = None) -> Workspace:
+    """Make a workspace: an empty one to fill, or a sample company.
+
+    Files that are there already and would change are never overwritten.
+
+    Parameters
+    ----------
+    directory
+        The folder; made when missing.
+    sample
+        A company from :func:`capacity.demo.make_company`.
+
+    Raises
+    ------
+    InputError
+        If a file of another content is already there, naming all of them; nothing is written then.
+    """
+    root = Path(directory)
+    texts = _EMPTY if sample is None else sample.texts
+    clashes = [
+        Problem(name, "a file of other content", "no file, or the same content", "move it away, or take another folder")
+        for name, text in texts.items()
+        if (root / name).exists() and (root / name).read_bytes() != text.encode()
+    ]
+    if clashes:
+        raise InputError(f"{root} already holds files that differ", problems=clashes)
+    for name, text in texts.items():
+        if not (root / name).exists():
+            write_text(root / name, text)
+    workspace = Workspace(root)
+    if sample is not None:
+        for table in ("daily_activity", "traffic", "calls"):
+            workspace.store.write(table, getattr(sample, table))
+    return Workspace(root)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in whole: a reader sees the old one or the new one."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in whole: a reader sees the old one or the new one, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name[:80]}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(aside).chmod(0o644)
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def _pack(arrays: Mapping[str, object]) -> bytes:
+    import numpy as np
+
+    buffer = BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _find_root(directory: Path) -> Path:
+    if directory != Path() or (directory / SETTINGS_FILE).is_file():
+        return directory
+    inside_of = [folder for folder in directory.resolve().parents if (folder / SETTINGS_FILE).is_file()]
+    return inside_of[0] if inside_of else directory
+
+
+def _read_day(day: date | str | None) -> date | None:
+    if day is None or day == "":
+        return None
+    if isinstance(day, datetime):
+        return day.date()
+    if isinstance(day, date):
+        return day
+    try:
+        return date.fromisoformat(day)
+    except ValueError:
+        raise UsageError(
+            f"as_of: got {day!r}, expected a date such as 2026-10-20", remedy="write the day as YYYY-MM-DD"
+        ) from None
+
+
+_EMPTY: Mapping[str, str] = {
+    SETTINGS_FILE: """\
+timezone = "Asia/Shanghai"   # IANA name; times without an offset are in it
+currency = "CNY"
+country = "CN"               # holiday calendar; leave out for none
+
+[risk]
+overload_probability = 0.05            # that any core service is overloaded during the promotion, jointly
+non_core_overload_probability = 0.2    # the same over the non-core services
+zone_losses = 1                        # zones that may be lost at the peak
+utilization_ceiling = 1.0              # share of the capacity at the SLO that a plan may use
+""",
+    PROMOTIONS_FILE: """\
+# Every past and coming promotion, one entry each; docs/formats.md explains every key.
+# - id: 2026-double11
+#   kind: double11                       # promotions of one kind are comparable with each other
+#   starts_at: 2026-11-10T20:00+08:00
+#   ends_at: 2026-11-12T00:00+08:00
+#   expected: {dat: {low: 1.1e6, mid: 1.4e6, high: 1.9e6}, owner: growth-team, signed_at: 2026-10-12}
+[]
+""",
+    SERVICES_FILE: """\
+# The service catalogue and its call graph; `capacity services draft` proposes it from ingested traffic.
+# - name: checkout
+#   tier: core                           # core | non_core | degradable
+#   instances: 24
+#   zones: 3
+#   slo: {p99_ms: 300}
+#   entry: {per_dat: 3.2}
+#   calls: [{to: inventory, per_request: 2.0, retries: 2, timeout_ms: 200}]
+[]
+""",
+}
