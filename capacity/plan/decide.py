@@ -240,9 +240,8 @@ def _limits(
     fleet: Fleet, offered: Offered, safe: Floats, surviving: Ints, *, entry: Bools, transaction: Ints, risk: "Risk"
 ) -> Limits:
     low = np.quantile(fleet.capacity, SAFE_QUANTILE, axis=0)
-    pooled = np.where(
-        np.isfinite(low) & ~fleet.is_fixed, low * surviving[fleet.pool] * risk.utilization_ceiling, np.inf
-    )
+    whole = low * _serving(fleet, surviving) * risk.utilization_ceiling
+    pooled = np.where(np.isfinite(low) & ~fleet.is_fixed, whole, np.inf)
     single = np.where(fleet.is_fixed | np.isfinite(fleet.roof_qps), safe, np.inf)
     rows = Rows.build(single, pool=fleet.pool, pooled=pooled)
     outside = np.max([external_qps(fleet.network, load) for load in _raw_phases(offered)], axis=0)

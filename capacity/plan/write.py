@@ -90,6 +90,9 @@ def _service(decided: Decided, peaks: "Peaks", context: Context, calendar: Calen
         "capacity_evidence": context.evidence.get(fleet.names[s], "none"),
         "instances": int(decided.instances[pool]),
         "instances_now": int(fleet.now[pool]),
+        "surviving_instances": int(decided.surviving[pool]),
+        "carried_at_once_fraction": number(float(decided.offered.smoothing[s])),
+        "safe_capacity_qps": number(decided.safe_qps[s]) if known else None,
         "instances_by_phase": {span.name: count for span, count in zip(calendar.spans, counts, strict=True)},
         "scale_schedule": [
             {"start_at": c.start_at.isoformat(), "ready_by": c.ready_by.isoformat(), "instances": c.instances}
@@ -171,6 +174,7 @@ def _rung(
         "recovery": f"switch {feature.switch or feature.name} back when {name} has been under "
         f"{format_qps(0.7 * takes)} for 10 min, later rungs first; check that calls to it are back at {format_number(100)} %",
         "planned": planned,
+        "watch": {"service": name, "above_qps": number(_TRIGGER_SHARE * takes), "for_s": _TRIGGER_S},
         "switch": feature.switch or None,
         "takes_s": feature.takes_s,
     }
