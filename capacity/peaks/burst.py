@@ -14,7 +14,7 @@ from capacity.peaks.priors import Floats
 MEDIAN_OF_60 = float(ndtri(0.5 ** (1.0 / 60.0)))
 
 
-def draw_largest_normal(uniform: Floats, seconds: ArrayLike) -> Floats:
+def draw_largest_normal(uniform: ArrayLike, seconds: ArrayLike) -> Floats:
     """Turn uniforms into maxima of `seconds` standard normals.
 
     Examples

@@ -64,6 +64,11 @@ class MinuteGrid:
     width_s: Floats
     rejected: Floats
 
+    def part(self, services: Ints, minutes: Ints | slice = slice(None)) -> "MinuteGrid":
+        """Return some services and minutes."""
+        columns = (self.rate, self.peak_qps, self.width_s, self.rejected)
+        return MinuteGrid(*(c[services][:, minutes] for c in columns))
+
 
 @dataclass(frozen=True)
 class DailyVolumes:

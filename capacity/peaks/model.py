@@ -141,7 +141,7 @@ def draw(
         _callee_bursts(picture, learnt.seconds, reach), EventDraws.of(n_samples, len(picture.names), rng)
     )
     outcome = simulate(
-        picture.line, futures, learnt.spikes, log_shares, learnt.seconds, Network.of(reach), shock,
+        picture.line, futures, learnt.spikes, log_shares, learnt.seconds, Network.of(reach, entries.index), shock,
         burst_shift=taught.burst, entry_index=entries.index, rng=rng,
     )  # fmt: skip
     return futures, outcome, reach
@@ -150,7 +150,7 @@ def draw(
 def _callee_bursts(picture: Picture, seconds: Seconds, reach: Floats) -> EventForecast:
     """Compare callees' busiest seconds in past openings with those that their callers' arrivals imply."""
     entries = picture.entries.index
-    network = Network.of(reach)
+    network = Network.of(reach, entries)
     values = np.full((len(picture.events), len(picture.names)), np.nan)
     phi = np.exp(seconds.log_dispersion)
     ramp = np.exp(seconds.ramp.mean)

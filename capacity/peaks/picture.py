@@ -32,6 +32,9 @@ _EMPTY_DAILY = pd.DataFrame(
 )
 
 
+_READ_TOGETHER = 64  # services up to which one query for all minutes is cheaper than two
+
+
 @dataclass(frozen=True)
 class Picture:
     """Arrays of one question.
@@ -138,14 +141,19 @@ def _read(
         return empty[0], empty[0].rate, empty[1]
     column = sparse.csc_array(calls)[:, entries.index]
     callers = np.unique(column.nonzero()[0])
-    need = np.unique(np.concatenate([entries.index, callers]))
+    small = len(names) <= _READ_TOGETHER
+    need = np.arange(len(names)) if small else np.unique(np.concatenate([entries.index, callers]))
     grid = read_event(traffic, event, line, [names[i] for i in need])
-    at = np.searchsorted(need, entries.index)
     admitted = np.nan_to_num(np.maximum(grid.rate - grid.rejected, 0.0))
     inside = column[need].T @ admitted
-    whole = MinuteGrid(grid.rate[at], grid.peak_qps[at], grid.width_s[at], grid.rejected[at])
+    whole = grid.part(np.searchsorted(need, entries.index))
     outside = np.maximum(whole.rate - inside, 0.0)
-    openings = read_event(traffic, event, line, names, minutes) if minutes.size else _nothing(len(names), 0)
+    if not minutes.size:
+        openings = _nothing(len(names), 0)
+    elif small:
+        openings = grid.part(need, minutes)
+    else:
+        openings = read_event(traffic, event, line, names, minutes)
     return whole, np.asarray(outside), openings
 
 

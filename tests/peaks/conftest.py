@@ -24,7 +24,7 @@ class FakeTraffic:
     """`Traffic`'s methods over one frame, with nothing but pandas."""
 
     def __init__(self, frame: pd.DataFrame, *, timezone: str = "Asia/Shanghai") -> None:
-        self.frame, self.timezone = frame, timezone
+        self.frame, self.timezone = frame.astype({"service": "category"}), timezone
 
     @property
     def is_empty(self) -> bool:
@@ -37,7 +37,9 @@ class FakeTraffic:
     def daily(self) -> pd.DataFrame:
         day = self.frame["ts"].dt.tz_localize(None).dt.normalize()
         columns = [c for c in ("requests", "rejected", "errors", "interval_s") if c in self.frame]
-        out = self.frame[columns].groupby([day.rename("date"), self.frame["service"]]).sum().reset_index()
+        out = (
+            self.frame[columns].groupby([day.rename("date"), self.frame["service"]], observed=True).sum().reset_index()
+        )
         out["covered_fraction"] = out.pop("interval_s") / 86400
         return out
 
@@ -52,8 +54,8 @@ class FakeTraffic:
         start = pd.Timestamp(before, tz=self.timezone) - pd.Timedelta(days=days)
         part = self.window(start, pd.Timestamp(before, tz=self.timezone), services)
         minute = part["ts"].dt.hour * 60 + part["ts"].dt.minute
-        total = part["requests"].groupby([part["service"], minute.rename("minute_of_day")]).sum()
-        return (total / total.groupby("service").transform("sum")).rename("share").reset_index()
+        total = part["requests"].groupby([part["service"], minute.rename("minute_of_day")], observed=True).sum()
+        return (total / total.groupby("service", observed=True).transform("sum")).rename("share").reset_index()
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def test_sparse_and_dense_networks_agree() -> None:
     rng = np.random.default_rng(6)
     reach = np.where(rng.random((8, 100)) < 0.05, rng.random((8, 100)) * 3, 0.0)
     rate, phi, z = rng.random((5, 8)) * 1000, np.full(8, 0.01), rng.random(5) * 3
-    dense = Network(reach, reach**2, np.maximum(reach, reach**2)).worst_second(rate, phi, z)
+    dense = Network(reach, reach**2, reach + reach**2, reach + 3 * reach**2 + reach**3).worst_second(rate, phi, z)
     np.testing.assert_allclose(Network.of(reach).worst_second(rate, phi, z), dense)
 
 

@@ -38,7 +38,7 @@ def test_truths_lie_in_the_ninety_percent_interval(make_world: Callable[..., Any
     n = 32
     hits: dict[tuple[str, str], list[bool]] = {}
     for seed in range(n):
-        world = make_world(100 + seed, family, n_samples=300)
+        world = make_world(100 + seed, family, n_samples=300, kinds=("double11",))
         peaks = forecast_peaks(world.demand, world.traffic, services=world.catalog, seed=seed)
         low, high = np.quantile(peaks.peak_qps, [0.05, 0.95], axis=0)
         for f, phase in enumerate(peaks.phases):
@@ -141,7 +141,7 @@ def test_what_a_limit_turned_away_is_demand(make_world: Callable[..., Any]) -> N
 def _coarse(traffic: Any, seconds: int) -> Any:
     frame = traffic.frame
     ts = frame["ts"].dt.floor(f"{seconds}s")
-    out = frame.groupby([ts, "service"], as_index=False)[["requests", "rejected"]].sum()
+    out = frame.groupby([ts, "service"], as_index=False, observed=True)[["requests", "rejected"]].sum()
     out["interval_s"] = seconds
     out["peak_qps"] = np.nan
     return type(traffic)(out)
@@ -232,7 +232,8 @@ def test_nothing_at_or_after_as_of_is_read(world: Any, peaks: Peaks) -> None:
 
 def test_a_service_nobody_calls_is_zero_and_says_so(world: Any) -> None:
     services = Catalog([
-        *world.catalog.values(), Service(name="orphan", tier="core"), Service(name="closed", tier="core", entry=Entry()),
+        *world.catalog.values(), Service(name="orphan", tier="core"),
+        Service(name="closed", tier="core", entry=Entry()),
         Service(name="偏远<b>", tier="core", entry=Entry(per_dau=1.0)),
     ])  # fmt: skip
     found = forecast_peaks(world.demand, world.traffic, services=services)
