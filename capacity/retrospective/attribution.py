@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from capacity.retrospective.coverage import COVERED
 from capacity.retrospective.decomposition import (
     FACTORS,
     LEVELS,
@@ -19,7 +20,7 @@ from capacity.retrospective.decomposition import (
     split_miss,
 )
 from capacity.retrospective.frames import number, rows_of
-from capacity.retrospective.observed import COVERED, Observed
+from capacity.retrospective.observed import Observed
 
 if TYPE_CHECKING:
     from capacity.catalog import Catalog
@@ -195,7 +196,7 @@ def _day_requests(daily: pd.DataFrame, entry: str, day: date, inside: Sequence[s
 def _hidden(peaks: pd.DataFrame) -> set[str]:
     """Services whose missing logs may hold a larger peak than the known one."""
     largest = peaks.groupby("service")["actual"].transform("max")
-    gap = (peaks["covered_fraction"] < COVERED) & ~(peaks["forecast_q50"] < _HIDES * largest)
+    gap = peaks["peak_may_be_lost"] & ~(peaks["forecast_q50"] < _HIDES * largest)
     return set(peaks.loc[gap, "service"])
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from capacity.promotion import Promotion
+from capacity.promotion import Phase, Promotion
+from capacity.retrospective.findings import SwitchedOff
 from capacity.retrospective.frames import rows_of
-from capacity.retrospective.observed import COVERED, Observed, busiest
+from capacity.retrospective.observed import Observed, busiest
 
 if TYPE_CHECKING:
     from capacity.catalog import Catalog
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 FLOOR_SHARE = 0.001  # of a day's or phase's requests turned away: from here what came is called a floor
+SPARED_SHARE = 0.01  # of one interval's requests turned away: from here what lies behind was spared at that moment
 _LEVELS = (0.05, 0.5, 0.95, 0.99)
 FORECAST = ("forecast_q05", "forecast_q50", "forecast_q95", "forecast_q99")
 
@@ -66,8 +68,54 @@ def compare_demand(
     return _judge(frame)
 
 
+def compare_estimates(promotion: Promotion, demand: pd.DataFrame) -> pd.DataFrame:
+    """Compare the business's estimate of the largest day with what came.
+
+    Parameters
+    ----------
+    promotion
+        With what was ``expected``.
+    demand
+        From :func:`compare_demand`.
+
+    Returns
+    -------
+    DataFrame
+        One row a metric that was estimated: ``metric, low, mid, high, forecast_q50`` (of the largest day), ``actual``,
+        ``log_error`` (ln(actual ÷ mid)), ``inside`` its range, ``floor_because``, ``owner``.
+    """
+    rows = []
+    for metric in ("dau", "dat"):
+        guess = getattr(promotion.expected, metric, None)
+        own = demand[(demand["metric"] == metric) & demand["in_promotion"]]
+        if guess is None or own.empty:
+            continue
+        largest = rows_of(own.sort_values("actual", na_position="first"))[-1]
+        # A day of the promotion that is not there may have been the largest.
+        actual = np.nan if own["actual"].isna().any() else largest["actual"]
+        error = np.log(actual / guess.mid) if actual > 0 and guess.mid > 0 else np.nan
+        inside = bool(guess.low <= actual <= guess.high) if np.isfinite(actual) else None
+        forecast, owner = own["forecast_q50"].max(), getattr(promotion.expected, "owner", "")
+        rows.append(
+            (metric, guess.low, guess.mid, guess.high, forecast, actual, error, inside, largest["floor_because"], owner)
+        )
+    columns = [
+        "metric",
+        "low",
+        "mid",
+        "high",
+        "forecast_q50",
+        "actual",
+        "log_error",
+        "inside",
+        "floor_because",
+        "owner",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def compare_peaks(
-    observed: Observed, forecast: "Peaks", catalog: "Catalog | None", switched_off: Mapping[str, str]
+    observed: Observed, forecast: "Peaks", catalog: "Catalog | None", switched_off: Sequence[SwitchedOff]
 ) -> pd.DataFrame:
     """Compare the forecast of each service's worst second with what came, by phase.
 
@@ -80,15 +128,16 @@ def compare_peaks(
     catalog
         Whose calls say which services were spared by a limit of their callers.
     switched_off
-        Feature by service whose load a degradation took off.
+        What degradations took off which service, and when.
 
     Returns
     -------
     DataFrame
         One row a phase and service: ``phase, service, resolution, forecast_q05 … forecast_q99, actual, error,
-        log_error, inside_band, peak_at, planned_at, shift_s, covered_fraction, rejected, rejected_fraction,
-        floor_because``. The forecast is of the same resolution as the actual. Where ``floor_because`` is not empty the
-        actual is a floor: it is judged only where the floor itself lies above the band.
+        log_error, inside_band, peak_at, planned_at, shift_s, covered_fraction, peak_may_be_lost, rejected,
+        rejected_fraction, floor_because``. The forecast is of the same resolution as the actual. Where
+        ``floor_because`` is not empty the actual is a floor: it is judged only where the floor itself lies above the
+        band.
     """
     frame = busiest(observed)
     names = [phase.name for phase in observed.phases]
@@ -114,13 +163,22 @@ def compare_peaks(
     frame["peak_at"] = frame["peak_at"].dt.as_unit("us")
     frame["shift_s"] = (frame["peak_at"] - frame["planned_at"]).dt.total_seconds()
     place = {name: number for number, name in enumerate(observed.services)}
-    frame["covered_fraction"] = observed.covered[frame["phase"], [place[name] for name in frame["service"]]]
-    frame["floor_because"] = _why_floor(frame, catalog, switched_off)
+    cell = (frame["phase"].to_numpy(), frame["service"].map(place).to_numpy())
+    frame["covered_fraction"], frame["peak_may_be_lost"] = observed.covered[cell], observed.hides_peak[cell]
+    frame["floor_because"] = _why_floor(frame, observed.phases, catalog, switched_off)
     frame = frame.sort_values(["phase", "service"], kind="stable").drop(columns=["phase"])
     frame = _judge(frame.rename(columns={"phase_name": "phase", "actual_peak_qps": "actual"}))
     order = [
         *("phase", "service", "resolution", *FORECAST, "actual", "error", "log_error", "inside_band", "peak_at"),
-        *("planned_at", "shift_s", "covered_fraction", "rejected", "rejected_fraction", "floor_because"),
+        *(
+            "planned_at",
+            "shift_s",
+            "covered_fraction",
+            "peak_may_be_lost",
+            "rejected",
+            "rejected_fraction",
+            "floor_because",
+        ),
     ]
     return frame[order].reset_index(drop=True)
 
@@ -169,7 +227,7 @@ def bias_table(demand: pd.DataFrame, services: pd.DataFrame) -> pd.DataFrame:
     """
     days = np.where(demand["in_promotion"], "promotion days", "days around it")
     parts = [
-        _summarise(demand, demand["metric"], pd.Series(days, index=demand.index)),
+        _summarise(demand, demand["metric"], pd.Series(days, index=demand.index, dtype="str")),
         _summarise(services, "peak", "phase " + services["phase"]),
         _summarise(services, "peak", "service " + services["service"]),
     ]
@@ -202,25 +260,29 @@ def _judge(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _why_floor(frame: pd.DataFrame, catalog: "Catalog | None", switched_off: Mapping[str, str]) -> list[str]:
+def _why_floor(
+    frame: pd.DataFrame, phases: Sequence[Phase], catalog: "Catalog | None", switched_off: Sequence[SwitchedOff]
+) -> list[str]:
     spared = _spared(frame, catalog)
     reasons = []
     for row in rows_of(frame):
         said = []
-        if row["covered_fraction"] < COVERED:
-            said.append(f"logs are missing ({row['covered_fraction']:.0%} of what was expected is there)")
+        if row["peak_may_be_lost"]:
+            said.append(f"logs are missing ({row['covered_fraction']:.1%} of what was expected is there)")
         if row["resolution"] == "interval":
             said.append("the traffic's intervals are longer than a minute")
         if row["service"] in spared.get(row["phase"], ()):
             said.append("its callers turned requests away")
-        if row["service"] in switched_off:
-            said.append(f"switched off: {switched_off[row['service']]}")
+        phase = phases[row["phase"]]
+        off = [one.feature for one in switched_off if one.service == row["service"] and one.touches(phase)]
+        if off:
+            said.append(f"switched off: {', '.join(off)}")
         reasons.append("; ".join(said))
     return reasons
 
 
 def _spared(frame: pd.DataFrame, catalog: "Catalog | None") -> dict[int, set[str]]:
-    limiting = frame[frame["rejected_fraction"] >= FLOOR_SHARE]
+    limiting = frame[frame["worst_rejected_fraction"] >= SPARED_SHARE]
     if limiting.empty or catalog is None:
         return {}
     from capacity.graph import downstream

@@ -1,13 +1,13 @@
 """What the journal shows that somebody must look at: switches, changes, alerts, drills."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from capacity.journal import Entry, Journal
-from capacity.promotion import Promotion
+from capacity.promotion import Phase, Promotion
 from capacity.retrospective.incidents import Incident
 
 if TYPE_CHECKING:
@@ -75,10 +75,7 @@ def check_degradation(journal: Journal, ladder: Iterable[Mapping[str, Any]], pro
     found: list[Finding] = []
     standing: dict[str, Entry] = {}
     first_on: dict[str, Entry] = {}
-    feature_of: dict[str, str] = {}
-    for entry in journal.of_kind("degrade_on", "degrade_off"):
-        feature = feature_of.get(entry.ref or "") or _feature(entry, steps)
-        feature_of[entry.id] = feature
+    for feature, entry in _switches(journal, steps):
         if entry.kind == "degrade_on":
             standing.setdefault(feature, entry)
             first_on.setdefault(feature, entry)
@@ -103,17 +100,44 @@ def check_degradation(journal: Journal, ladder: Iterable[Mapping[str, Any]], pro
     return sorted(found, key=lambda one: order.index(one.kind) if one.kind in order else len(order))
 
 
-def switched_off_services(journal: Journal, ladder: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the feature by each service whose load a degradation that was thrown takes off."""
+@dataclass(frozen=True)
+class SwitchedOff:
+    """A service whose load a degradation took off for a while; ``ends_at`` is ``None`` when it was not restored."""
+
+    service: str
+    feature: str
+    starts_at: datetime
+    ends_at: datetime | None
+
+    def touches(self, phase: Phase) -> bool:
+        """Tell whether it was off in any part of a phase."""
+        return self.starts_at < phase.ends_at and (self.ends_at is None or self.ends_at > phase.starts_at)
+
+
+def switched_off(journal: Journal, ladder: Iterable[Mapping[str, Any]]) -> tuple[SwitchedOff, ...]:
+    """Return what degradations took off which service, and when, by the journal."""
     steps = {str(step.get("feature")): step for step in ladder}
-    thrown = {_feature(entry, steps) for entry in journal.of_kind("degrade_on")}
-    return {
-        str(service): feature
-        for feature, step in steps.items()
-        if feature in thrown
-        for service, saved in (step.get("saves_qps") or {}).items()
+    spans: list[tuple[str, datetime, datetime | None]] = []
+    standing: dict[str, datetime] = {}
+    for feature, entry in _switches(journal, steps):
+        if entry.kind == "degrade_on":
+            standing.setdefault(feature, entry.at)
+        elif feature in standing:
+            spans.append((feature, standing.pop(feature), entry.at))
+    spans += [(feature, begin, None) for feature, begin in standing.items()]
+    return tuple(
+        SwitchedOff(str(service), feature, begin, end)
+        for feature, begin, end in spans
+        for service, saved in (steps.get(feature, {}).get("saves_qps") or {}).items()
         if saved
-    }
+    )
+
+
+def _switches(journal: Journal, steps: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Entry]]:
+    feature_of: dict[str, str] = {}
+    for entry in journal.of_kind("degrade_on", "degrade_off"):
+        feature_of[entry.id] = feature_of.get(entry.ref or "") or _feature(entry, steps)
+        yield feature_of[entry.id], entry
 
 
 def check_changes(journal: Journal, promotion: Promotion) -> list[Finding]:

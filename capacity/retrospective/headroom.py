@@ -264,18 +264,16 @@ def _instances(rows: Rows, planned: Planned, catalog: "Catalog | None") -> dict[
     if catalog is None:
         return columns | dict.fromkeys(names, unknown)
     load = np.where(np.isfinite(rows.second), rows.second, rows.rate)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        busy: Floats = np.bincount(rows.host_at, load / planned.capacity_q05[rows.of], minlength=rows.n_cells)[
-            rows.host_at
-        ]
+    busy = np.zeros(rows.n_cells)
+    np.add.at(busy, rows.host_at, load / planned.capacity_q05[rows.of])
     need = needed_instances(
-        busy, 1.0, zones=planned.zones[rows.of], zone_losses=planned.zone_losses, ceiling=planned.ceiling
+        busy[rows.host_at], 1.0, zones=planned.zones[rows.of], zone_losses=planned.zone_losses, ceiling=planned.ceiling
     )
     at_peak = np.where(planned.counts & is_pool, _largest(need, rows.of, n, strict=True), np.nan)
     hours = rows.seconds / 3600.0
     hour = rows.moments.astype("datetime64[h]").astype(np.int64)
-    _, cell = np.unique(np.stack([rows.of, hour]), axis=1, return_inverse=True)
-    hourly = _largest(need, cell.ravel(), int(cell.max()) + 1)[cell.ravel()]
+    cell = rows.of * int(np.ptp(hour) + 1) + hour - hour.min()
+    hourly = _largest(need, cell, int(cell.max()) + 1)[cell]
     sound = np.isfinite(rows.serving) & np.isfinite(at_peak[rows.of])
     told = np.bincount(rows.of[sound], minlength=n) > 0
 

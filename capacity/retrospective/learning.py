@@ -167,10 +167,9 @@ def _outside_alone(
     if rows.seconds[alone].sum() < _BROKEN_S:
         return None
     shown = float(np.median(admitted[alone]))
-    minutes = rows.seconds[alone].sum() / 60.0
-    return shown, (
-        f"{minutes:.0f} min outside the SLO at a median of {shown:.4g}/s an instance while what it calls held its own; the plan's q05 was {planned.capacity_q05[place]:.4g}/s"
-    )
+    minutes, low = rows.seconds[alone].sum() / 60.0, planned.capacity_q05[place]
+    says = f"{minutes:.0f} min outside the SLO at a median of {shown:.4g}/s an instance"
+    return shown, f"{says} while what it calls held its own; the plan's q05 was {low:.4g}/s"
 
 
 def _of_people(promotion: Promotion, demand: pd.DataFrame, attribution: Attribution) -> Iterator[Lesson | None]:

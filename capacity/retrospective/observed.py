@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from capacity.errors import NotCoveredError
 from capacity.promotion import Phase, Promotion
+from capacity.retrospective.coverage import Coverage, measure_coverage, whole_days
 
 if TYPE_CHECKING:
     from capacity.history import Traffic
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 MINUTE_S = 60.0
-COVERED = 0.98  # below this share of what was expected, a day or phase has lost logs
-CERTAINLY_LOST = 10.0  # requests expected in a silence before it is called lost logs: by chance 1 in 22,000
 HOUR_PEAK = 2.3  # busiest minute ÷ mean of its hour, as large as a public trace shows
 _SUMS = ("requests", "errors", "rejected", "test_requests")
 _MEASURES = (*_SUMS, "peak_qps", "p95_ms", "p99_ms", "cpu_fraction", "instances")
@@ -37,8 +35,9 @@ class Observed:
         second).
     services, phases
         What the positions mean.
-    covered
-        Share of the expected requests that was logged, shape ``(phase, service)``.
+    covered, hides_peak
+        Share of the expected requests that was logged, and whether what was lost may hold the phase's largest peak;
+        shape ``(phase, service)``.
     daily
         ``date, service, requests, rejected, covered_fraction`` of the local days touched.
     timezone
@@ -51,6 +50,7 @@ class Observed:
     services: tuple[str, ...]
     phases: tuple[Phase, ...]
     covered: Floats
+    hides_peak: NDArray[np.bool_]
     daily: pd.DataFrame
     timezone: str
     notes: tuple[str, ...] = field(default=())
@@ -66,7 +66,8 @@ class Observed:
         NaN where a service has no row. Rows of more than a minute are left out.
         """
         fine = self.rows[(self.rows["interval_s"] <= MINUTE_S) & self.rows["service"].isin(services)]
-        table = _table(fine, "ts", column, services)
+        wide = fine.set_index(["ts", "service"])[column].unstack("service")  # noqa: PD010 - nothing to aggregate
+        table = wide.reindex(columns=list(services))
         moments = pd.DatetimeIndex(table.index).as_unit("s").asi8
         return np.asarray(moments, dtype=np.int64), table.to_numpy(dtype=float)
 
@@ -80,8 +81,8 @@ def observe(traffic: "Traffic", promotion: Promotion) -> Observed:
         If nothing is known of the promotion's own time.
     """
     phases = tuple(promotion.phases)
-    first, last = min(phase.starts_at for phase in phases), max(phase.ends_at for phase in phases)
-    rows = _on_minutes(traffic.window(first, last))
+    begin, end = whole_days(phases, traffic.timezone)
+    rows = _on_minutes(traffic.window(begin.to_pydatetime(), end.to_pydatetime()))
     own = (rows["ts"] >= promotion.starts_at) & (rows["ts"] < promotion.ends_at)
     if not own.any():
         known = f"the table's last row is of {traffic.last_at}" if not traffic.is_empty else "the table is empty"
@@ -90,11 +91,13 @@ def observe(traffic: "Traffic", promotion: Promotion) -> Observed:
             remedy="ingest the traffic of these days, or review with a later as_of",
         )
     rows["phase"] = _phase_of(rows["ts"], phases)
+    services = tuple(sorted(rows.loc[rows["phase"] >= 0, "service"].unique()))
+    rows = rows[rows["service"].isin(services)]
+    coverage = measure_coverage(rows, services, phases, promotion.starts_at, traffic)
+    daily = _days(traffic, services, coverage)
     rows = rows[rows["phase"] >= 0].reset_index(drop=True)
-    services = tuple(sorted(rows["service"].unique()))
-    daily = _days(traffic, first, last)
-    covered = _coverage(rows, services, phases, traffic, first)
-    return Observed(rows, services, phases, covered, daily, traffic.timezone, _notes(rows, covered, services, phases))
+    notes = _notes(rows, coverage, services, phases)
+    return Observed(rows, services, phases, coverage.phases, coverage.hides_peak, daily, traffic.timezone, notes)
 
 
 def busiest(observed: Observed) -> pd.DataFrame:
@@ -104,8 +107,9 @@ def busiest(observed: Observed) -> pd.DataFrame:
     -------
     DataFrame
         ``phase, service, actual_peak_qps, peak_at, resolution`` (``second``, ``minute`` or ``interval``) and
-        ``interval_s``, ``minute_qps``, ``rejected``, ``rejected_fraction``. The peak is of the finest
-        resolution at which the busiest interval is known.
+        ``interval_s``, ``minute_qps``, ``rejected``, ``rejected_fraction``, ``worst_rejected_fraction`` (of one
+        interval). The peak is of the finest resolution at which the busiest interval is known. A phase in which a
+        service wrote no row has none known where logs are missing, and a peak of zero where they are not.
     """
     rows = observed.rows
     keys = ["phase", "service"]
@@ -128,6 +132,19 @@ def busiest(observed: Observed) -> pd.DataFrame:
     totals = rows.groupby(keys)[["requests", "rejected"]].sum(min_count=1)
     out["rejected"] = totals["rejected"]
     out["rejected_fraction"] = totals["rejected"] / totals["requests"].where(totals["requests"] > 0)
+    share = (rows["rejected"] / rows["requests"].where(rows["requests"] > 0)).rename("share")
+    worst = pd.concat([rows[keys], share], axis=1).groupby(keys)["share"].max()
+    out["worst_rejected_fraction"] = worst
+    return _with_silent_phases(out, observed)
+
+
+def _with_silent_phases(peaks: pd.DataFrame, observed: Observed) -> pd.DataFrame:
+    every = pd.MultiIndex.from_product([range(len(observed.phases)), observed.services], names=["phase", "service"])
+    silent = ~every.isin(peaks.index)
+    out = peaks.reindex(every)
+    heard = ~observed.hides_peak.ravel()
+    out.loc[silent & heard, ["actual_peak_qps", "minute_qps"]] = 0.0
+    out["resolution"] = out["resolution"].fillna("second" if observed.seconds_known else "minute")
     return out.reset_index()
 
 
@@ -169,76 +186,24 @@ def _phase_of(moments: "pd.Series[pd.Timestamp]", phases: Sequence[Phase]) -> ND
     return position
 
 
-def _days(traffic: "Traffic", first: datetime, last: datetime) -> pd.DataFrame:
+def _days(traffic: "Traffic", services: Sequence[str], coverage: Coverage) -> pd.DataFrame:
     daily = traffic.daily()
     day = pd.to_datetime(daily["date"]).dt.tz_localize(None)
-    keep = (day >= pd.Timestamp(first.date())) & (day <= pd.Timestamp(last.date()))
-    out = pd.DataFrame({"date": day[keep].dt.date, "service": daily.loc[keep, "service"].astype("str")})
-    for column in ("requests", "rejected", "covered_fraction"):
-        values = daily[column] if column in daily else pd.Series(np.nan, index=daily.index)
-        out[column] = pd.to_numeric(values[keep]).to_numpy(dtype=float, na_value=np.nan)
-    return out.reset_index(drop=True)
+    known = pd.DataFrame({"date": day.dt.date, "service": daily["service"].astype("str")})
+    for column in ("requests", "rejected"):
+        known[column] = pd.to_numeric(daily[column]).to_numpy(dtype=float, na_value=np.nan)
+    n_days, n_services = coverage.by_day.shape
+    covered = pd.DataFrame(
+        {
+            "date": np.repeat(np.array(coverage.days, dtype=object), n_services),
+            "service": pd.Series(list(services) * n_days, dtype="str"),
+            "covered_fraction": coverage.by_day.ravel(),
+        }
+    )
+    return known.merge(covered, on=["date", "service"], how="inner")
 
 
-def _coverage(
-    rows: pd.DataFrame, services: Sequence[str], phases: Sequence[Phase], traffic: "Traffic", first: datetime
-) -> Floats:
-    """Share of each phase's expected requests that does not fall into a silence too long to be chance."""
-    begin = pd.Timestamp(first).floor("min")
-    end = max(pd.Timestamp(phase.ends_at) for phase in phases)
-    moments = pd.date_range(begin, end, freq="min", inclusive="left")
-    expected = _typical_share(traffic, services, moments, first.date())
-    place = {service: number for number, service in enumerate(services)}
-    start = ((rows["ts"] - begin) // pd.Timedelta(minutes=1)).to_numpy(dtype=int)
-    length = np.ceil(rows["interval_s"].to_numpy() / MINUTE_S).astype(int)
-    column = rows["service"].map(place).to_numpy(dtype=int)
-    edges = np.zeros((len(moments) + 1, len(services)))
-    np.add.at(edges, (start, column), 1.0)
-    np.add.at(edges, (np.minimum(start + length, len(moments)), column), -1.0)
-    present = np.cumsum(edges[:-1], axis=0) > 0
-    requests = rows.groupby("service")["requests"].sum().reindex(list(services)).to_numpy(dtype=float)
-    # Over all minutes, silent ones too: where much is lost the level is too low and silences are excused, not invented.
-    level = requests / expected.sum(axis=0)
-    lost = _silences(present, expected * level)
-    spans = [(pd.Timestamp(phase.starts_at), pd.Timestamp(phase.ends_at)) for phase in phases]
-    inside = np.stack([(moments >= begin) & (moments < stop) for begin, stop in spans]).astype(float)
-    whole = inside @ expected
-    missing = np.divide(inside @ np.where(lost, expected, 0.0), whole, out=np.zeros_like(whole), where=whole > 0)
-    return np.asarray(1.0 - missing)
-
-
-def _silences(present: NDArray[np.bool_], expected: Floats) -> NDArray[np.bool_]:
-    """Mark the minutes of silences in which more requests were expected than chance can hide."""
-    heard = np.cumsum(np.where(present, 0.0, expected), axis=0)
-    before = np.maximum.accumulate(np.where(present, heard, 0.0), axis=0)
-    within = heard - before  # expected since the last row, this minute included
-    ends = ~present & np.vstack([present[1:], np.ones((1, present.shape[1]), dtype=bool)])
-    last = len(present) - 1
-    position = np.where(ends, np.arange(len(present))[:, None], last)
-    end_of_run = np.minimum.accumulate(position[::-1], axis=0)[::-1]
-    return ~present & (np.take_along_axis(within, end_of_run, axis=0) > CERTAINLY_LOST)
-
-
-def _table(frame: pd.DataFrame, index: str, column: str, services: Sequence[str]) -> pd.DataFrame:
-    wide = frame.set_index([index, "service"])[column].unstack("service")  # noqa: PD010 - nothing to aggregate
-    return wide.reindex(columns=list(services))
-
-
-def _typical_share(traffic: "Traffic", services: Sequence[str], moments: pd.DatetimeIndex, before: date) -> Floats:
-    typical = traffic.typical_day(list(services), before=before)
-    table = _table(typical, "minute_of_day", "share", services)
-    minute = np.asarray(moments.hour * 60 + moments.minute)
-    if table.empty:
-        return np.full((len(moments), len(services)), 1.0 / 1440.0)
-    marks = table.index.to_numpy(dtype=int)
-    position = np.maximum(np.searchsorted(marks, minute, side="right") - 1, 0)
-    width = np.diff(np.append(marks, 1440)).astype(float)
-    share = table.to_numpy(dtype=float) / width[:, None]
-    share = np.where(np.isfinite(share).any(axis=0), np.nan_to_num(share), 1.0 / 1440.0)
-    return np.asarray(share[position])
-
-
-def _notes(rows: pd.DataFrame, covered: Floats, services: Sequence[str], phases: Sequence[Phase]) -> tuple[str, ...]:
+def _notes(rows: pd.DataFrame, coverage: Coverage, services: Sequence[str], phases: Sequence[Phase]) -> tuple[str, ...]:
     notes = []
     if rows["second_qps"].isna().all():
         notes.append(
@@ -251,13 +216,12 @@ def _notes(rows: pd.DataFrame, covered: Floats, services: Sequence[str], phases:
             f"Load tests ran during the promotion ({', '.join(sorted(tested))}): their mean rate is taken off "
             "the peak seconds, which is right only if they were steady."
         )
-    gaps = [
-        f"{services[s]} in {phases[p].name} ({covered[p, s]:.0%} there)" for p, s in np.argwhere(covered < COVERED)[:5]
-    ]
+    uncertain = np.argwhere(coverage.hides_peak)
+    gaps = [f"{services[s]} in {phases[p].name} ({coverage.phases[p, s]:.1%} there)" for p, s in uncertain[:5]]
     if gaps:
-        more = (covered < COVERED).sum() - len(gaps)
+        more = f" and {len(uncertain) - len(gaps)} more" if len(uncertain) > len(gaps) else ""
         notes.append(
-            f"Logs are missing: {', '.join(gaps)}{f' and {more} more' if more > 0 else ''}. "
+            f"Logs are missing, or not in yet: {', '.join(gaps)}{more}. "
             "What is there is a floor of what was; it is not judged as small."
         )
     return tuple(notes)

@@ -36,6 +36,8 @@ class Review(Result):
         One row a phase and service; see :func:`capacity.retrospective.comparison.compare_peaks`.
     bias
         Error by metric, phase and service with the n behind it.
+    estimates
+        The business's own estimate of the largest day, beside the forecast and what came.
     decomposition
         Why the entries' peaks missed; the terms of an entry add up exactly.
     capacity
@@ -64,6 +66,7 @@ class Review(Result):
     demand: pd.DataFrame
     services: pd.DataFrame
     bias: pd.DataFrame
+    estimates: pd.DataFrame
     decomposition: pd.DataFrame
     capacity: pd.DataFrame
     incidents: pd.DataFrame
@@ -112,6 +115,7 @@ class Review(Result):
         for metric in ("dau", "dat"):
             part = self.demand[(self.demand["metric"] == metric) & self.demand["in_promotion"]]
             found.append((f"{metric}_bias", signed_bias(part), "log ratio"))
+        found += [(f"business_{row['metric']}_error", row["log_error"], "log ratio") for row in rows_of(self.estimates)]
         together = self.decomposition[self.decomposition["entry"] == ALL_ENTRIES]
         found += [(f"miss_{row['factor']}", row["log_term"], "log ratio") for row in rows_of(together)]
         found += [
@@ -135,7 +139,17 @@ class Review(Result):
 
     def to_document(self) -> dict[str, object]:
         """Return the review as one JSON object of schema ``capacity.retrospective/1``; ``None`` is unknown."""
-        tables = ("demand", "services", "bias", "decomposition", "capacity", "incidents", "mean_times", "findings")
+        tables = (
+            "demand",
+            "services",
+            "bias",
+            "estimates",
+            "decomposition",
+            "capacity",
+            "incidents",
+            "mean_times",
+            "findings",
+        )
         document: dict[str, object] = {
             "schema": SCHEMA,
             "promotion": self.promotion.id,
@@ -143,7 +157,7 @@ class Review(Result):
             "verdict": list(self.verdict),
             "metrics": self.metrics(),
         }
-        document |= {name: json_rows(getattr(self, name)) for name in tables}
+        document |= {name: json_rows(getattr(self, name)) for name in (*tables, "findings")}
         document["actions"] = json_rows(self.worklist)
         document["lessons"] = [lesson.model_dump(mode="json") for lesson in self.lessons]
         return document | {"missing": list(self.missing), "provenance": json_rows(self.provenance)}

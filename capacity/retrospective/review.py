@@ -10,13 +10,13 @@ from capacity.errors import InputError, NotCoveredError
 from capacity.journal import Journal
 from capacity.promotion import Promotion
 from capacity.retrospective.attribution import attribute_miss
-from capacity.retrospective.comparison import FLOOR_SHARE, bias_table, compare_demand, compare_peaks
-from capacity.retrospective.findings import find, findings_frame, switched_off_services
+from capacity.retrospective.comparison import FLOOR_SHARE, bias_table, compare_demand, compare_estimates, compare_peaks
+from capacity.retrospective.findings import find, findings_frame, switched_off
 from capacity.retrospective.frames import rows_of, some
 from capacity.retrospective.headroom import lay_out_rows, measure_headroom
 from capacity.retrospective.incidents import incident_frame, link_incidents, mean_times
 from capacity.retrospective.learning import capacity_evidence, draw_lessons
-from capacity.retrospective.observed import COVERED, Observed, observe
+from capacity.retrospective.observed import Observed, observe
 from capacity.retrospective.planned import read_planned
 from capacity.retrospective.result import Review
 from capacity.retrospective.verdict import write_verdict
@@ -64,9 +64,8 @@ def review(plan: "Plan", traffic: "Traffic", *, daily_activity: "DailyActivity",
     catalog: Catalog | None = plan.services
     observed = observe(traffic, promotion)
     floor_days = _floor_days(observed, catalog)
-    switched_off = switched_off_services(journal, document.get("degradation") or ())
     demand = compare_demand(document, daily_activity, promotion, floor_days)
-    services = compare_peaks(observed, forecast, catalog, switched_off)
+    services = compare_peaks(observed, forecast, catalog, switched_off(journal, document.get("degradation") or ()))
     planned = read_planned(document, observed.services, catalog)
     rows = lay_out_rows(observed, planned, catalog)
     capacity = measure_headroom(rows, planned, services, catalog)
@@ -97,6 +96,7 @@ def review(plan: "Plan", traffic: "Traffic", *, daily_activity: "DailyActivity",
         demand=demand,
         services=services,
         bias=bias_table(demand, services),
+        estimates=compare_estimates(promotion, demand),
         decomposition=decomposition,
         capacity=capacity,
         incidents=incident_frame(incidents, observed.timezone),
@@ -181,7 +181,7 @@ def _missing(
         yield "No journal was kept: incidents, degradations, changes and drills cannot be judged."
     elif promotion.freeze is None:
         yield "The promotion has no freeze: changes cannot be held against one."
-    if (observed.covered < COVERED).all():
+    if observed.hides_peak.all():
         yield "Every phase lacks logs: no peak is certain."
 
 

@@ -101,11 +101,65 @@ def test_lost_logs_are_missing_and_not_small(world: Any) -> None:
     assert row["inside_band"] is pd.NA
     assert peak(review, "opening", "search")["inside_band"]
     assert peak(review, "evening", "shop")["covered_fraction"] == 1.0
-    assert any(line.startswith("Logs are missing: shop in") for line in review.missing)
+    assert any(line.startswith("Logs are missing, or not in yet: shop in") for line in review.missing)
     assert any("Logs around the peak of shop are missing" in line for line in review.missing)
     factors = review.decomposition[review.decomposition["entry"] == "shop"]["factor"]
     assert "peak_share" not in set(factors)
     assert not [le for le in review.lessons if le.scope.get("service") == "shop" and le.parameter == "peak_share"]
+
+
+def test_one_lost_minute_at_the_opening_may_hold_the_peak(world: Any) -> None:
+    world.traffic = world.traffic[~world.rows("shop", "20:00", "20:01")]
+    review = world.review()
+    row = peak(review, "opening", "shop")
+    assert row["covered_fraction"] > 0.98
+    assert row["inside_band"] is pd.NA
+    assert "logs are missing" in row["floor_because"]
+    world.traffic = world.traffic[~world.rows("search", "03:00", "03:01")]
+    assert peak(world.review(), "before", "search")["floor_because"] == ""
+
+
+def test_a_phase_whose_logs_are_all_lost_is_unknown_and_one_without_calls_is_zero(world: Any) -> None:
+    world.traffic = world.traffic[~world.rows("shop", "20:00", "22:00")]
+    quiet = (world.traffic["service"] == "rec") & (world.traffic["ts"].dt.strftime("%d %H:%M") != "10 20:00")
+    world.traffic.loc[world.traffic["service"] == "rec", "requests"] = 3.0
+    world.traffic = world.traffic[~quiet]
+    review = world.review()
+    assert np.isnan(peak(review, "opening", "shop")["actual"])
+    assert peak(review, "opening", "shop")["inside_band"] is pd.NA
+    assert "logs are missing" in peak(review, "opening", "shop")["floor_because"]
+    assert peak(review, "evening", "rec")["actual"] == 0.0
+    assert peak(review, "opening", "rec")["actual"] > 0.0
+
+
+def test_a_service_is_a_floor_only_in_the_phases_it_was_switched_off(world: Any) -> None:
+    world.say("degrade_on", "19:57", "recommendations", service="shop")
+    world.say("degrade_off", "22:00", "recommendations", service="shop")
+    review = world.review()
+    off = review.services[review.services["floor_because"].str.contains("switched off: recommendations")]
+    assert set(off["service"]) == {"rec"}
+    assert list(off["phase"]) == ["before", "opening"]
+
+
+def test_a_short_limit_spares_what_lies_behind_even_in_a_long_phase(world: Any) -> None:
+    at = world.rows("shop", "16:00", "16:01")
+    world.traffic.loc[at, "rejected"] = 0.3 * world.traffic.loc[at, "requests"]
+    review = world.review()
+    assert peak(review, "before", "db")["floor_because"] == "its callers turned requests away"
+    assert review.demand["floor_because"].eq("").all()
+
+
+def test_the_business_estimate_is_held_against_the_largest_day(build_world: Callable[..., Any]) -> None:
+    world = build_world({"dau": 1.2})
+    expected = {"dau": {"low": 0.8e6, "mid": 0.9e6, "high": 1.1e6}, "owner": "growth"}
+    given = world.promotion.model_dump(exclude_unset=True) | {"expected": expected}
+    world.peaks.promotion = type(world.promotion).model_validate(given)
+    row = world.review().estimates.iloc[0]
+    assert (row["metric"], row["mid"], row["actual"], row["owner"]) == ("dau", 0.9e6, 1.2e6, "growth")
+    assert row["log_error"] == pytest.approx(np.log(1.2 / 0.9))
+    assert not row["inside"]
+    world.activity.loc[2, "dau"] = np.nan
+    assert np.isnan(world.review().estimates.iloc[0]["actual"])
 
 
 def test_a_quiet_service_is_not_taken_for_lost_logs(world: Any) -> None:
