@@ -123,17 +123,20 @@ def _generator(steps: pd.DataFrame) -> Iterator[Gate]:
     tail, cpu, errors = _tail(steps), _column(steps, "cpu_fraction"), np.nan_to_num(_column(steps, "error_fraction"))
     seconds = np.nan_to_num(_column(steps, "seconds"), nan=60.0)
     remedy = "run the step from more generators, or with more connections"
+    with np.errstate(divide="ignore", invalid="ignore"):
+        missing = 1.0 - x / offered
+    chance = np.minimum(3.0 / np.sqrt(np.maximum(np.nan_to_num(offered) * seconds, 1.0)), 0.2)
+    kept_up = missing <= GENERATOR_SHORTFALL + chance
     for i in range(len(steps)):
         if np.isnan(offered[i]):
             continue
-        short = 1.0 - x[i] / offered[i]
-        chance = 3.0 / np.sqrt(max(offered[i] * seconds[i], 1.0))
-        if short <= GENERATOR_SHORTFALL + min(chance, 0.2):
+        short = missing[i]
+        if kept_up[i]:
             yield Gate(
                 "generator_saturated", "ok", float(short), GENERATOR_SHORTFALL, "achieved what was offered", "", i
             )
             continue
-        before = [k for k in range(len(steps)) if np.isfinite(tail[k]) and x[k] <= 1.03 * x[i] and k != i]
+        before = [k for k in np.flatnonzero(kept_up & np.isfinite(tail)) if x[k] <= 1.03 * x[i]]
         near = max(before, key=lambda k: x[k], default=None)
         if near is None or np.isnan(tail[i]):
             says = f"achieved {short:.0%} less than offered; nothing tells whether server or generator was full"
@@ -149,9 +152,25 @@ def _generator(steps: pd.DataFrame) -> Iterator[Gate]:
             yield Gate("generator_saturated", "ok", float(short), GENERATOR_SHORTFALL, says, "", i)
 
 
+def errors_counted(steps: pd.DataFrame) -> NDArray[np.bool_]:
+    """Whether each step's throughput counts its errors, as far as can be told; where it cannot, it is taken to, (n,).
+
+    Examples
+    --------
+    >>> from capacity.loadtest.steps import to_frame
+    >>> step = {"offered_qps": 100.0, "error_fraction": 0.2}
+    >>> errors_counted(to_frame([step | {"achieved_qps": 80.0}, step | {"achieved_qps": 100.0}])).tolist()
+    [False, True]
+    """
+    offered, x = _column(steps, "offered_qps"), _column(steps, "achieved_qps")
+    left = offered * (1.0 - np.nan_to_num(_column(steps, "error_fraction")))
+    return np.asarray(~(np.isfinite(left) & (x <= 1.02 * left)))
+
+
 def _errors(steps: pd.DataFrame) -> Iterator[Gate]:
-    errors = _column(steps, "error_fraction")
-    for i in np.flatnonzero(errors > ERRORS_AS_THROUGHPUT):
+    errors = np.nan_to_num(_column(steps, "error_fraction"))
+    counted = errors_counted(steps)
+    for i in np.flatnonzero((errors > ERRORS_AS_THROUGHPUT) & counted):
         says = f"{errors[i]:.1%} errors are in its throughput; only answers without error are counted as served"
         remedy = "count errors apart, and find out what fails"
         yield Gate("errors_as_throughput", "flagged", float(errors[i]), ERRORS_AS_THROUGHPUT, says, remedy, int(i))

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from capacity.saturation import rules
 from capacity.saturation.compete import contest
 from capacity.saturation.families import COMPETING, FAMILIES
 from capacity.saturation.fit import CurveFit, fit_curve
+from capacity.saturation.flow_equivalent import inside_grid, open_rate, queue_sharpness
 from capacity.saturation.interpolation import first_above, interpolate_rows
-from capacity.saturation.steps import Steps
+from capacity.saturation.steps import LATENCY_PARTS, Steps, with_imputed_tails
 
 Array = NDArray[np.float64]
 
 _DRAWS = 200
-_GRID = 24
 _LEAST_WEIGHT = 0.02
+_CHAIN = 5.0
+_DECLINE = 0.15
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class ThroughputDraws:
 
     def at(self, load: Array) -> Array:
         """Throughput (S, k) at loads (S, k)."""
-        base = np.ones_like(load)
+        base = load.astype(float)
         for i, name in enumerate(self.names):
             rows = self.family == i
             if rows.any():
@@ -65,7 +69,7 @@ def throughput_draws(steps: Steps, *, rng: np.random.Generator, n: int) -> Throu
     noise = sd * rng.standard_normal((n, len(load)))
     if len(np.unique(load)) < 4:
         rough = np.full(n, -1, dtype=np.int64)
-        return ThroughputDraws((), rough, (), np.log(x) + noise, load, None, _stands_still(load, x, None))
+        return ThroughputDraws((), rough, (), np.log(x / load) + noise, load, None, _stands_still(load, x, None))
     judged = contest(load, x, families=COMPETING)
     names = tuple(name for name, w in judged.weights.items() if w >= _LEAST_WEIGHT)
     share = np.array([judged.weights[name] for name in names])
@@ -115,53 +119,115 @@ def _stands_still(load: Array, x: Array, curve: CurveFit | None) -> bool:
     return bool(np.log(ends[1] / ends[0]) / -np.log(0.98) <= rules.FLAT_ELASTICITY)
 
 
-def closed_capacity(
-    steps: Steps, excess: dict[str, Array], draws: ThroughputDraws, *, rng: np.random.Generator
-) -> tuple[Array, NDArray[np.int64]]:
-    """Largest throughput up to the users at which the objective breaks, (S,), and the first step that broke.
+@dataclass(frozen=True)
+class ClosedCapacity:
+    """Open arrivals at which the objective breaks, by a closed test, (S,).
 
-    Between two steps latency follows R = N/X(N) of the sample's curve, times the ratio of the percentile to the mean,
-    which changes slowly.
+    Attributes
+    ----------
+    cautious_qps
+        Taking throughput beyond the tested users to stand still.
+    qps
+        Taking it to follow the curve, within the stated rule.
+    first
+        Index of the first step that broke the objective with its users waiting for answers.
+    users, users_qps
+        Users per instance at which it broke then, and the throughput there; the heaviest step's where it did not.
+    """
+
+    cautious_qps: Array
+    qps: Array
+    first: NDArray[np.int64]
+    users: Array
+    users_qps: Array
+
+
+def closed_capacity(
+    steps: Steps,
+    excess: Mapping[str, Array],
+    limits: Mapping[str, float],
+    draws: ThroughputDraws,
+    *,
+    rng: np.random.Generator,
+) -> ClosedCapacity:
+    """Turn a closed test's users into open arrivals and find the rate at which the objective breaks.
+
+    By the flow-equivalent server (see `flow_equivalent`): with n inside a request takes R = n/X(n) on average and the
+    measured percentile; between them its time is taken as lognormal. Beyond the tested users throughput follows the
+    curve, but falls by no more than 15 %, drawn anew in each sample: a curve that falls without end would make every open
+    queue collapse in the long run.
     """
     load, n = steps.load, len(steps)
     size = next(iter(excess.values())).shape[0]
-    at_steps = draws.at(np.tile(load, (size, 1)))
-    users = np.full(size, load[-1])
-    first = np.full(size, n, dtype=np.int64)
-    for part, values in excess.items():
-        at = first_above(values)
-        bends = part != "error_fraction"
-        here = _users_at(load, values, at, at_steps, draws) if bends else _linear_users(load, values, at)
-        users, first = np.minimum(users, here), np.minimum(first, at)
-    best_before = np.where(load[None, :] <= users[:, None], at_steps, 0.0).max(axis=1)
-    qps = np.maximum(best_before, draws.at(users[:, None])[:, 0])
-    # Nothing lighter than the first step was tried: all that is known is "less".
-    return np.where(first == 0, qps * 0.5, qps), first
+    users = np.min([_users_at_limit(load, values) for values in excess.values()], axis=0)
+    slowest = max((limits[part] / 1e3 for part in excess if part in LATENCY_PARTS), default=0.0)
+    broken = 2.0 * slowest * float(steps.good_qps.max())
+    grid, width = inside_grid(max(_CHAIN * load[-1], broken, 16.0))
+    places = np.tile(grid, (size, 1))
+    curve = draws.at(places)
+    top = draws.at(np.full((size, 1), load[-1]))
+    at_steps = np.log(load / draws.at(np.tile(load, (size, 1))))
+    variability = _service_variability(steps)
+    belief = np.asarray(rng.uniform(size=size))
+    answers = []
+    floor = np.exp(-_DECLINE * rng.uniform(size=(size, 1)))
+    for growth in (1.0, rules.MOST_BEYOND):
+        rates = np.where(places > load[-1], np.clip(curve, top * floor, top * growth), curve)
+        response = np.log(places / rates)
+        log_rates = np.log(rates)
+        sharp = queue_sharpness(log_rates, grid, variability=variability, belief=belief)
+        least = np.full(size, np.inf)
+        for part, values in excess.items():
+            late, allowed = _late_share(part, values, limits, places, load, response, at_steps)
+            rate = open_rate(log_rates=log_rates, width=width, late=late, allowed=allowed, sharpness=sharp)
+            least = np.minimum(least, rate)
+        # Where already one request alone breaks the objective, next to nothing can be promised.
+        answers.append(np.maximum(least, 0.02 * rates[:, 0]))
+    first = np.min([first_above(values) for values in excess.values()], axis=0)
+    return ClosedCapacity(answers[0], np.maximum(*answers), np.minimum(first, n), users, draws.at(users[:, None])[:, 0])
 
 
-def _linear_users(load: Array, values: Array, at: NDArray[np.int64]) -> Array:
-    rows, n = np.arange(len(values)), len(load)
+def _users_at_limit(load: Array, values: Array) -> Array:
+    """Users at which a part of the objective breaks in the closed test, between steps in proportion."""
+    at, rows, n = first_above(values), np.arange(len(values)), len(load)
     upper, lower = np.minimum(at, n - 1), np.clip(at - 1, 0, n - 1)
     inside = (at > 0) & (at < n)
-    gap = np.where(inside, values[rows, upper] - values[rows, lower], 1.0)
-    share = np.where(inside, -values[rows, lower] / np.maximum(gap, 1e-12), 0.0)
-    between = load[lower] + np.clip(share, 0, 1) * (load[upper] - load[lower])
+    a, b = np.exp(np.minimum(values[rows, lower], 0.0)), np.exp(np.minimum(values[rows, upper], 50.0))
+    share = np.where(inside, (1.0 - a) / np.where(inside & (b > a), b - a, 1.0), 0.0)
+    between = load[lower] + np.clip(share, 0.0, 1.0) * (load[upper] - load[lower])
     return np.asarray(np.where(at >= n, load[-1], np.where(at == 0, load[0], between)))
 
 
-def _users_at(load: Array, values: Array, at: NDArray[np.int64], at_steps: Array, draws: ThroughputDraws) -> Array:
-    rows, n = np.arange(len(values)), len(load)
-    upper, lower = np.minimum(at, n - 1), np.clip(at - 1, 0, n - 1)
-    share = np.linspace(0.0, 1.0, _GRID)[None, :]
-    grid = load[lower][:, None] + share * (load[upper] - load[lower])[:, None]
-    response = np.log(grid / np.maximum(draws.at(grid), 1e-12))
-    # The ratio of percentile to mean at the two ends; its logarithm is linear in between.
-    ends = np.log(load / np.maximum(at_steps, 1e-12))
-    ratio_low = values[rows, lower] - ends[rows, lower]
-    ratio_high = values[rows, upper] - ends[rows, upper]
-    over = response + ratio_low[:, None] + share * (ratio_high - ratio_low)[:, None]
-    hit = np.clip((over > 0).argmax(axis=1), 1, _GRID - 1)
-    a, b = over[rows, hit - 1], over[rows, hit]
-    inner = np.clip(np.where(b > a, -a / np.where(b > a, b - a, 1.0), 0.0), 0.0, 1.0)
-    between = grid[rows, hit - 1] + inner * (grid[rows, hit] - grid[rows, hit - 1])
-    return np.asarray(np.where(at >= n, load[-1], np.where(at == 0, load[0], between)))
+def _service_variability(steps: Steps) -> float:
+    """Squared coefficient of variation of the service time, from the lightest steps; 1 where it cannot be told."""
+    tail = with_imputed_tails(steps.latency_ms)[0]["p95_ms"]
+    light = np.isfinite(tail) & (steps.good_qps <= 0.6 * steps.good_qps.max()) & (steps.good_qps > 0)
+    if not light.any():
+        return 1.0
+    ratio = float(np.median(np.log(tail[light] / 1e3 * steps.good_qps[light] / steps.load[light])))
+    z = float(special.ndtri(0.95))
+    sigma = z - np.sqrt(max(z * z - 2.0 * np.clip(ratio, 0.0, z * z / 2.0), 0.0))
+    return float(np.clip(np.expm1(sigma**2), 0.0, 1.0))
+
+
+def _late_share(
+    part: str, values: Array, limits: Mapping[str, float], places: Array, load: Array, response: Array, at_steps: Array
+) -> tuple[Array, float]:
+    """Probability to break a part of the objective with so many inside (S, k), and how much of that is allowed."""
+    if part not in LATENCY_PARTS:
+        allowed = limits.get(part, rules.ERRORS_BREAK)
+        return np.clip((interpolate_rows(places, load, values) + 1.0) * allowed, 0.0, 1.0), allowed
+    over = response + interpolate_rows(np.log(places), np.log(load), values - at_steps)
+    ratio = over - response + np.log(limits[part] / 1e3)
+    return _late(over, ratio, probability=LATENCY_PARTS[part]), 1.0 - LATENCY_PARTS[part]
+
+
+def _late(over: Array, log_ratio: Array, *, probability: float) -> Array:
+    """Probability to break the limit with n inside, from how far the percentile is above it and from the mean.
+
+    ``over`` is log percentile over limit, ``log_ratio`` log percentile over mean, from which a lognormal's spread
+    follows: z·σ − σ²/2 = log ratio.
+    """
+    z = float(special.ndtri(probability))
+    sigma = z - np.sqrt(np.maximum(z * z - 2.0 * np.clip(log_ratio, 0.0, z * z / 2.0), 0.0))
+    return np.asarray(special.ndtr(over / np.clip(sigma, 0.05, 2.0) - z))

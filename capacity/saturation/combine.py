@@ -90,9 +90,8 @@ def combine(
     said: list[str] = []
     apart = float(np.exp(centre.max() - centre.min()) - 1.0)
     if apart > _DRIFT_SAID:
-        said.append(
-            f"runs differ by {apart:.0%}: {', '.join(f'{r.run} {np.exp(c):.4g}' for r, c in zip(runs, centre, strict=True))}"
-        )
+        each = ", ".join(f"{r.run} {np.exp(c):.4g}" for r, c in zip(runs, centre, strict=True))
+        said.append(f"runs differ by {apart:.0%}: {each}")
     said.append("weights: " + ", ".join(f"{r.run} {w:.0%}" for r, w in zip(runs, weight, strict=True)))
     return samples, tuple(said)
 

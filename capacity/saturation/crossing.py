@@ -13,13 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.saturation import rules
-from capacity.saturation.closed import ThroughputDraws, closed_capacity, throughput_draws
+from capacity.saturation.closed import closed_capacity, throughput_draws
 from capacity.saturation.fit import CurveFit
 from capacity.saturation.interpolation import crossing_share, first_above, monotone
 from capacity.saturation.queueing import open_capacity
 from capacity.saturation.steps import LATENCY_PARTS, Steps, percentile_log_sd, with_imputed_tails
 
 Array = NDArray[np.float64]
+
+_CLOSED_FUTURES = 256
+_SETTLED = 0.03
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Crossing:
     seen
         Whether the sample saw the objective broken, or throughput stand still, inside the tested range, (S,).
     highest_good_qps
-        Throughput of the best step that held; 0 where none did.
+        Throughput of the best step that held; 0 where none did. Of a closed test, what open arrivals may be instead.
     knee_reached
         Whether throughput stood still inside the range.
     first_step_broke
@@ -42,8 +45,10 @@ class Crossing:
         Part of the objective that broke first in most samples, or "throughput".
     unmeasured
         Parts of the objective the run says nothing about.
-    open_share
-        Capacity of the open queue as a share of this answer; NaN where it cannot be said.
+    is_open
+        Whether arrivals were offered; a closed test was read through an open queue.
+    limit_users, limit_users_qps
+        Users per instance at which a closed test broke the objective, and the throughput there; NaN where it did not.
     curve
         The winning throughput curve of a closed test.
     """
@@ -55,7 +60,9 @@ class Crossing:
     first_step_broke: bool
     limited_by: str
     unmeasured: tuple[str, ...]
-    open_share: float
+    is_open: bool
+    limit_users: float
+    limit_users_qps: float
     curve: CurveFit | None
 
 
@@ -127,39 +134,46 @@ def slo_crossing(steps: Steps, limits: Mapping[str, float], *, rng: np.random.Ge
         Generator, number of samples.
     """
     steps = steps.thinned()
-    excess, unmeasured = excess_draws(steps, limits, rng=rng, n=n_samples)
+    # Reading a closed test through a queue is costly; a few hundred futures of it tell as much, and are drawn from.
+    inner = n_samples if steps.is_open else min(n_samples, _CLOSED_FUTURES)
+    excess, unmeasured = excess_draws(steps, limits, rng=rng, n=inner)
     held = _holding(steps, limits)
     highest = float(steps.good_qps[held].max()) if held.any() else 0.0
-    answer = _open(steps, excess, rng=rng) if steps.is_open else _closed(steps, excess, rng=rng, n=n_samples)
-    qps, first, knee, draws = answer
     stacked = np.stack([first_above(e) for e in excess.values()])
     broke = stacked.min(axis=0) < len(steps)
     limited = list(excess)[int(np.argmin(stacked.mean(axis=1)))] if broke.mean() >= 0.5 else "throughput"
-    share = _open_share(steps, limits, float(np.median(qps)), knee)
-    qps = _through_open_queue(steps, qps, first, share, knee, rng=rng)
+    curve, limit_load, limit_qps = None, float("nan"), float("nan")
+    if steps.is_open:
+        qps, first, knee = _open(steps, excess, rng=rng)
+        qps = _through_queue(steps, limits, qps, first, knee, rng=rng)
+        seen = broke | knee
+    else:
+        draws = throughput_draws(steps, rng=rng, n=inner)
+        answer = closed_capacity(steps, excess, limits, draws, rng=rng)
+        curve, first, knee = draws.curve, answer.first, draws.knee_reached
+        # What lies beyond the tested users must not matter for the answer; where it does, the end was not seen.
+        seen = answer.qps <= (1.0 + _SETTLED) * answer.cautious_qps
+        qps = np.where(seen, answer.qps, answer.cautious_qps)
+        highest = float(np.quantile(answer.cautious_qps, 0.05))
+        if broke.mean() >= 0.5:
+            limit_load, limit_qps = float(np.median(answer.users[broke])), float(np.median(answer.users_qps[broke]))
+    again = np.arange(n_samples) % inner
     return Crossing(
-        qps=qps,
-        seen=broke | knee,
+        qps=qps[again],
+        seen=seen[again],
         highest_good_qps=highest,
         knee_reached=knee,
         first_step_broke=bool((first == 0).mean() > 0.5),
         limited_by=limited,
         unmeasured=unmeasured,
-        open_share=share,
-        curve=draws.curve if draws is not None else None,
+        is_open=steps.is_open,
+        limit_users=limit_load,
+        limit_users_qps=limit_qps,
+        curve=curve,
     )
 
 
-_Answer = tuple[Array, NDArray[np.int64], bool, ThroughputDraws | None]
-
-
-def _closed(steps: Steps, excess: dict[str, Array], *, rng: np.random.Generator, n: int) -> _Answer:
-    draws = throughput_draws(steps, rng=rng, n=n)
-    qps, first = closed_capacity(steps, excess, draws, rng=rng)
-    return qps, first, draws.knee_reached, draws
-
-
-def _open(steps: Steps, excess: dict[str, Array], *, rng: np.random.Generator) -> _Answer:
+def _open(steps: Steps, excess: dict[str, Array], *, rng: np.random.Generator) -> tuple[Array, NDArray[np.int64], bool]:
     """Interpolate between the last offered rate that held and the first that did not."""
     late = np.flatnonzero(~steps.keeps_up)
     end = int(late[0]) + 1 if len(late) else len(steps)
@@ -172,19 +186,20 @@ def _open(steps: Steps, excess: dict[str, Array], *, rng: np.random.Generator) -
         x[late[0]] = served if served > below else x[late[0]]
     x = np.minimum(x, steps.good_qps * 1.02) if not knee else x
     size = next(iter(excess.values())).shape[0]
-    bend = rng.uniform(size=size)
+    bend = np.asarray(rng.uniform(size=size))
     noise = np.exp(rng.standard_normal((size, 1)) * _count_sd(steps)[None, :])
     places = x[None, :end] * noise[:, :end]
     places = np.maximum.accumulate(places, axis=1)
-    answer, first = places[:, -1].copy(), np.full(size, end, dtype=np.int64)
+    answer: Array = places[:, -1].copy()
+    first = np.full(size, end, dtype=np.int64)
     for part, values in excess.items():
         cut = values[:, :end].copy()
         if knee:
             cut[:, -1] = np.maximum(cut[:, -1], 1e-3)
         at = first_above(cut)
-        crossed = _crossed(places, cut, at, bend if part != "error_fraction" else None)
+        crossed = _crossed(places, cut, at, bend=bend, is_latency=part in LATENCY_PARTS)
         answer, first = np.minimum(answer, crossed), np.minimum(first, at)
-    return answer, first, knee, None
+    return answer, first, knee
 
 
 def _count_sd(steps: Steps) -> Array:
@@ -192,49 +207,52 @@ def _count_sd(steps: Steps) -> Array:
     return np.asarray(np.minimum(1.0 / np.sqrt(count), 0.1))
 
 
-def _crossed(places: Array, values: Array, at: NDArray[np.int64], bend: Array | None) -> Array:
+def _crossed(places: Array, values: Array, at: NDArray[np.int64], *, bend: Array, is_latency: bool) -> Array:
     """Place of the crossing of each row; the last place where there is none, a share of the first where all break."""
     rows, n = np.arange(len(values)), values.shape[1]
     upper, lower = np.minimum(at, n - 1), np.clip(at - 1, 0, n - 1)
-    below, above = values[rows, lower], values[rows, upper]
     inside = (at > 0) & (at < n)
-    below, above = np.where(inside, below, -1.0), np.where(inside, np.maximum(above, 1e-9), 1.0)
-    share = -below / (above - below) if bend is None else crossing_share(below, above, bend=bend)
-    between = places[rows, lower] + share * (places[rows, upper] - places[rows, lower])
+    below = np.where(inside, values[rows, lower], -0.5)
+    above = np.where(inside, np.maximum(values[rows, upper], 1e-9), 1.0)
+    start, stop = places[rows, lower], places[rows, upper]
+    if is_latency:
+        share = crossing_share(below, above, bend=bend)
+        # Latency bends upward: in a wide gap between steps it may pass its limit as late as the end of the gap.
+        coarse = np.clip((stop / np.maximum(start, 1e-300) - 1.05) / 0.5, 0.0, 0.8)
+        share = share + coarse * (1.0 - share) * np.roll(bend, 1)
+    else:
+        # Refusals hardly show before they soar, how suddenly is unknown: from proportional to all but the end.
+        proportional = -below / (above - below)
+        soaring = -np.log(np.maximum(1 + below, 0.05)) / np.log((1 + above) / np.maximum(1 + below, 0.05))
+        share = proportional + bend * np.maximum(1.0 - 0.3 * (1.0 - soaring) - proportional, 0.0)
+    between = start + np.clip(share, 0.0, 1.0) * (stop - start)
     # Nothing lighter was tried: all that is known is "less", and half of it is as good as any.
-    none = places[rows, 0] * 0.5
-    return np.asarray(np.where(at >= n, places[rows, -1], np.where(at == 0, none, between)))
+    return np.asarray(np.where(at >= n, places[rows, -1], np.where(at == 0, places[rows, 0] * 0.5, between)))
 
 
-def _open_share(steps: Steps, limits: Mapping[str, float], answer: float, knee: bool) -> float:
-    """Capacity of the open queue over this answer, from what the lightest steps say of the service time."""
-    latency_limits = {p: v for p, v in limits.items() if p in LATENCY_PARTS}
+def _through_queue(
+    steps: Steps,
+    limits: Mapping[str, float],
+    qps: Array,
+    first: NDArray[np.int64],
+    knee: bool,
+    *,
+    rng: np.random.Generator,
+) -> Array:
+    """Inside a bracket that ends in overload, trust a queue's shape in half of the samples, where it can be known."""
     p50, p95 = steps.latency_ms["p50_ms"], with_imputed_tails(steps.latency_ms)[0]["p95_ms"]
+    latency_limits = {p: v for p, v in limits.items() if p in LATENCY_PARTS}
     light = np.flatnonzero(np.isfinite(p50) & np.isfinite(p95) & (steps.good_qps <= 0.6 * steps.good_qps.max()))
-    if not knee or not latency_limits or len(light) == 0 or answer <= 0:
-        return float("nan")
+    if not knee or not latency_limits or len(light) == 0:
+        return qps
     sigma = float(np.clip(np.median(np.log(p95[light] / p50[light])) / 1.6449, 0.05, 2.0))
     service = float(np.median(p50[light])) / 1e3 * float(np.exp(sigma**2 / 2))
     peak = float(steps.good_qps.max())
-    rates = [
+    queue = min(
         open_capacity(peak_qps=peak, service_s=service, sigma=sigma, limit_s=v / 1e3, probability=LATENCY_PARTS[p])
         for p, v in latency_limits.items()
-    ]
-    return float(min(rates) / answer)
-
-
-def _through_open_queue(
-    steps: Steps, qps: Array, first: NDArray[np.int64], share: float, knee: bool, *, rng: np.random.Generator
-) -> Array:
-    """In some samples, read the run through the open queue that production is."""
-    if not np.isfinite(share):
-        return qps
-    if not steps.is_open:
-        # Stated rule: production does not wait for answers, so part of the weight goes to the open reading.
-        return np.where(rng.uniform(size=len(qps)) < rules.OPEN_MODEL_SHARE, qps * min(share, 1.0), qps)
-    # An open test saw the bracket; inside it the queue's shape is as good a guess as the interpolation.
-    late = np.flatnonzero(~steps.keeps_up)
+    )
+    late = int(np.flatnonzero(~steps.keeps_up)[0])
     low = np.where(first > 0, steps.load[np.clip(first - 1, 0, len(steps) - 1)], 0.0)
-    inside = (first > 0) & (first == (late[0] if knee else -1))
-    queue = np.clip(np.median(qps) * share, low, np.maximum(steps.good_qps.max(), low))
-    return np.where(inside & (rng.uniform(size=len(qps)) < 0.5), queue, qps)
+    inside = (first > 0) & (first == late)
+    return np.where(inside & (rng.uniform(size=len(qps)) < 0.5), np.clip(queue, low, np.maximum(peak, low)), qps)

@@ -37,9 +37,9 @@ def next_step(service: Service, runs: Sequence[RunCapacity], evidence: str) -> s
     ):
         if gate in names:
             return says
-    spread = float(np.log(np.quantile(latest.qps, 0.95) / max(np.quantile(latest.qps, 0.05), 1e-12)))
-    if spread > 0.15:
-        return f"add steps of 5 % between {np.quantile(latest.qps, 0.05):.4g} and {np.quantile(latest.qps, 0.95):.4g} requests/s per instance"
+    low, high = np.quantile(latest.qps, [0.05, 0.95])
+    if high > 1.15 * low:
+        return f"add steps of 5 % between {low:.4g} and {high:.4g} requests/s per instance"
     return "nothing urgent: repeat before the promotion with the version that will run"
 
 

@@ -51,7 +51,8 @@ class Curves(Result):
     assumptions
         Stated rules that were used.
     points
-        Steps of the tests per instance, for figures: service, run, is_open, load, achieved_qps, p95_ms, p99_ms, verdict.
+        Steps of the tests per instance, for figures: service, run, is_open, load, achieved_qps, p95_ms, p99_ms and the
+        worst verdict of a gate.
     limits
         Per service, the parts of the objective.
     """
@@ -80,7 +81,7 @@ class Curves(Result):
         """One row a service: capacity per instance (q05, q50, q95), evidence, lower bound, what to test next."""
         import pandas as pd
 
-        values = self.instance_capacity_qps.values
+        values = self.instance_capacity_qps.to_numpy()
         quantiles = np.quantile(values, [0.05, 0.5, 0.95], axis=0)
         frame = pd.DataFrame(quantiles.T, columns=["q05", "q50", "q95"])
         frame.insert(0, "service", list(self.services))
@@ -92,6 +93,9 @@ class Curves(Result):
         frame["gates"] = [", ".join(names) for names in troubled]
         frame["next_step"] = [self.next_step.get(s, "") for s in self.services]
         return frame
+
+    def _against(self, service: str) -> list[str]:
+        return sorted({g.name for g in self.gates.get(service, ()) if g.verdict not in ("ok", "unknown")})
 
     def plot(self, service: str | None = None) -> Chart:
         """Draw one service: steps with their gates, the objective, capacity as a distribution; or all, by capacity."""
@@ -120,7 +124,7 @@ class Curves(Result):
         }
         text = json.dumps(told, sort_keys=True, ensure_ascii=False)
         return {
-            "instance_capacity_qps": np.asarray(self.instance_capacity_qps.values),
+            "instance_capacity_qps": self.instance_capacity_qps.to_numpy(),
             "curves": np.frombuffer(text.encode("utf-8"), dtype=np.uint8),
         }
 

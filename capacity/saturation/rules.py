@@ -11,10 +11,10 @@ MOST_BEYOND = 1.25
 CPU_CEILING = 0.85
 """Latency breaks before the CPU is always busy: the utilization law is read at this fraction, not at 1."""
 
-RUN_SPREAD = 0.02
+RUN_SPREAD = 0.015
 """Log standard deviation between runs of one service when only one run is known."""
 
-INSTANCE_SPREAD = 0.02
+INSTANCE_SPREAD = 0.015
 """Log standard deviation between instances of one type; a test of n instances averages it."""
 
 AGE_SPREAD_PER_YEAR = 0.05
@@ -32,8 +32,14 @@ VERSION_SPREAD = 0.05
 INSTANCE_TYPE_SPREAD = 0.15
 """Log standard deviation added when the instance type tested is not the one running."""
 
-OPEN_MODEL_SHARE = 0.25
-"""Share of samples in which a closed test is read through the open queue that production is."""
+CLOSED_SPREAD = 0.04
+"""Log standard deviation of reading a closed test as an open queue; see `capacity.saturation.flow_equivalent`."""
+
+CLOSED_LOSS = 0.04
+"""A closed test never sees requests refused, so it may flatter by this much (half-normal)."""
+
+FEW_STEPS_SPREAD = 0.10
+"""Log standard deviation added when fewer than four loads were tried: what lies between them is a guess."""
 
 WITHOUT_SLO = 0.8
 """Share of the largest throughput that is called capacity where no latency objective is given."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from capacity.catalog import Service
 from capacity.loadtest import Gate, LoadTest
+from capacity.loadtest.gates import errors_counted
 from capacity.saturation import rules
 from capacity.saturation.compete import fit_family
 from capacity.saturation.crossing import Crossing, slo_crossing
@@ -78,7 +79,7 @@ def to_steps(test: LoadTest) -> Steps | None:
     keep = np.isfinite(load) & (load > 0)
     values = {name: v[keep] for name, v in values.items()}
     load = load[keep]
-    errors = np.nan_to_num(values["error_fraction"])
+    errors = np.nan_to_num(values["error_fraction"]) * errors_counted(frame)[keep]
     columns = np.stack(
         [
             values["achieved_qps"] / n * (1.0 - errors),
@@ -113,7 +114,7 @@ def cpu_bound(steps: Steps) -> float:
 
 
 def beyond(qps: Array, *, upper_qps: float, rng: np.random.Generator) -> Array:
-    """Samples above a load that held, by the stated rule: more is likely, much more is not claimed.
+    """Draw above a load that held, by the stated rule: more is likely, much more is not claimed.
 
     Never above `rules.MOST_BEYOND` times that load, nor above the utilization law's bound; lower values are likelier.
     """
@@ -137,14 +138,17 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
         qps = qps * np.where(found.seen, rules.WITHOUT_SLO, 1.0)
     evidence: Literal["measured", "bounded"] = "measured" if seen and not few and not latency_unknown else "bounded"
     compared = against_catalogue(test, service)
+    spread, loss = _uncertainty(test, compared, few=few, is_open=found.is_open)
+    # What held in an open test held; a closed one is read through a model that may be wrong.
+    lower = found.highest_good_qps * (1.0 if found.is_open else 1.0 - 2.0 * rules.CLOSED_SPREAD)
     return RunCapacity(
         run=test.run,
         evidence=evidence,
         qps=qps,
-        lower_qps=found.highest_good_qps,
+        lower_qps=lower,
         upper_qps=upper,
-        spread=_spread(test, compared),
-        loss=rules.MOCKED_LOSS if test.mocked else 0.0,
+        spread=spread,
+        loss=loss,
         production=test.is_production,
         same_type=not any(g.name == "instance_type_changed" for g in compared),
         started_s=test.started_at.timestamp() if test.started_at is not None else float("nan"),
@@ -155,7 +159,7 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
 
 
 def limits_of(service: Service) -> dict[str, float]:
-    """The parts of a service's objective that are given."""
+    """Take the parts of a service's objective that are given."""
     parts = {p: getattr(service.slo, p) for p in ("p95_ms", "p99_ms", "error_fraction")}
     return {p: float(v) for p, v in parts.items() if v is not None}
 
@@ -173,12 +177,17 @@ def against_catalogue(test: LoadTest, service: Service) -> tuple[Gate, ...]:
     return tuple(gates)
 
 
-def _spread(test: LoadTest, gates: tuple[Gate, ...]) -> float:
+def _uncertainty(test: LoadTest, gates: tuple[Gate, ...], *, few: bool, is_open: bool) -> tuple[float, float]:
+    """Log standard deviation of what the run cannot know, and the half-normal scale by which it may flatter."""
     names = {g.name for g in gates}
-    variance = rules.RUN_SPREAD**2 + rules.INSTANCE_SPREAD**2 / test.instances
-    variance += rules.VERSION_SPREAD**2 if "version_changed" in names else 0.0
-    variance += rules.INSTANCE_TYPE_SPREAD**2 if "instance_type_changed" in names else 0.0
-    return float(np.sqrt(variance))
+    terms = [rules.RUN_SPREAD, rules.INSTANCE_SPREAD / np.sqrt(test.instances)]
+    terms += [rules.VERSION_SPREAD] if "version_changed" in names else []
+    terms += [rules.INSTANCE_TYPE_SPREAD] if "instance_type_changed" in names else []
+    terms += [rules.FEW_STEPS_SPREAD] if few else []
+    terms += [] if is_open else [rules.CLOSED_SPREAD]
+    loss = [rules.MOCKED_LOSS] if test.mocked else []
+    loss += [] if is_open else [rules.CLOSED_LOSS]
+    return float(np.linalg.norm(terms)), float(np.linalg.norm(loss))
 
 
 def _curve_of(test: LoadTest) -> CurveFit | None:
@@ -209,7 +218,10 @@ def _why(
         said.append(f"{test.run}: already the lightest step broke the objective; lighter loads were not tried")
     if latency_unknown and service.slo.judges_latency:
         said.append(f"{test.run} recorded no latency, so the objective could not be judged")
-    if np.isfinite(found.open_share) and found.curve is not None:
+    if np.isfinite(found.limit_users):
+        at = f"{found.limit_users:.3g} users per instance, {found.limit_users_qps:.4g} {unit}"
+        said.append(f"{test.run}: with users who wait for answers the objective broke at {at}")
+    if not found.is_open:
         said.append(
             f"{test.run}: users who wait for answers build no queue; read through an open queue, as production is"
         )

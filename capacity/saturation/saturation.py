@@ -19,7 +19,7 @@ from capacity.saturation.combine import EnvironmentRatio, combine, environment_r
 from capacity.saturation.next_step import next_step
 from capacity.saturation.production import Proven, proven
 from capacity.saturation.result import Curves, samples_array
-from capacity.saturation.runs import RunCapacity, beyond, describe_limits, limits_of, run_capacity, to_steps
+from capacity.saturation.runs import RunCapacity, beyond, limits_of, run_capacity, to_steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,8 +198,9 @@ def _bounded(runs: list[RunCapacity], ratio: EnvironmentRatio, *, rng: np.random
 
 def _outside(ratio: EnvironmentRatio) -> str:
     if ratio.services == 0:
-        return "tested outside production only, and no service in both: capacity may be lower, so the interval reaches lower"
-    return f"tested outside production only: multiplied by {np.exp(ratio.mean):.2f}, the ratio of {ratio.services} services tested in both"
+        return "tested outside production only, and no service in both: the interval reaches lower"
+    factor = f"{np.exp(ratio.mean):.2f}, the ratio of {ratio.services} services tested in both"
+    return f"tested outside production only: multiplied by {factor}"
 
 
 def _above_production(
@@ -245,14 +246,14 @@ def _assumptions(
             said.append(f"{text}: {shown}")
 
     kinds = {k: [s for s, a in answers.items() if a.evidence == k] for k in ("bounded", "production", "none")}
-    rule = f"capacity is quoted at most {rules.MOST_BEYOND - 1:.0%} above what was seen to hold, and not above {rules.CPU_CEILING:.0%} CPU"
-    add(rule, kinds["bounded"] + kinds["production"])
+    beyond_rule = (
+        f"at most {rules.MOST_BEYOND - 1:.0%} above what was seen to hold, and not above {rules.CPU_CEILING:.0%} CPU"
+    )
+    add(f"capacity is quoted {beyond_rule}", kinds["bounded"] + kinds["production"])
     add("nothing is known of capacity", kinds["none"])
     single = [s for s, rs in runs.items() if len(rs) == 1]
-    add(
-        f"one run only: nights and instances are taken to differ by {rules.RUN_SPREAD:.0%} and {rules.INSTANCE_SPREAD:.0%}",
-        single,
-    )
+    nights, machines = f"{rules.RUN_SPREAD:.1%}", f"{rules.INSTANCE_SPREAD:.1%}"
+    add(f"one run only: nights are taken to differ by {nights}, instances by {machines}", single)
     if ratio.services == 0:
         outside = [s for s, rs in runs.items() if rs and not any(r.production for r in rs)]
         add(f"tested outside production only: may be up to about {2 * rules.NOT_PRODUCTION_LOSS:.0%} lower", outside)
@@ -260,8 +261,6 @@ def _assumptions(
     add(f"no latency objective: {rules.WITHOUT_SLO:.0%} of the largest throughput is taken as capacity", no_slo)
     closed = [s for s, rs in runs.items() if any("open queue" in w for r in rs for w in r.why)]
     add("tested with users who wait for answers: read as the open queue that production is", closed)
-    with_slo = {s: describe_limits(limits_of(services[s])) for s in runs if runs[s]}
-    del with_slo
     return tuple(said)
 
 
@@ -271,12 +270,13 @@ def _points(tests: Sequence[LoadTest], services: Catalog) -> pd.DataFrame:
     columns = ["service", "run", "is_open", "load", "achieved_qps", "p95_ms", "p99_ms", "verdict"]
     rows: list[list[Any]] = []
     for test in tests:
-        if test.service not in services or to_steps(test) is None:
+        usable = to_steps(test) if test.service in services else None
+        if usable is None:
             continue
-        is_open = to_steps(test).is_open  # type: ignore[union-attr]
         worst = {g.step: g.verdict for g in test.gates if g.step is not None and g.verdict not in ("ok", "unknown")}
-        for i, step in enumerate(test.steps.itertuples(index=False)):
-            load = step.offered_qps if is_open else step.concurrency
-            row = [load / test.instances, step.achieved_qps / test.instances, step.p95_ms, step.p99_ms]
-            rows.append([test.service, test.run, is_open, *row, worst.get(i, "ok")])
+        frame = test.steps[["offered_qps" if usable.is_open else "concurrency", "achieved_qps", "p95_ms", "p99_ms"]]
+        values = frame.to_numpy(dtype=float) / np.array([test.instances, test.instances, 1.0, 1.0])
+        rows.extend(
+            [test.service, test.run, usable.is_open, *v, worst.get(i, "ok")] for i, v in enumerate(values.tolist())
+        )
     return pd.DataFrame(rows, columns=columns)
