@@ -33,7 +33,7 @@ class DailyActivity(Result):
 
     Examples
     --------
-    >>> days = pd.DataFrame({"date": ["2026-11-10", "2026-11-10"], "segment": ["app", "web"], "dau": [900, 300], "dat": [80, 7]})
+    >>> days = pd.DataFrame({"date": ["2026-11-10"] * 2, "segment": ["app", "web"], "dau": [900, 300], "dat": [80, 7]})
     >>> activity = DailyActivity.from_frame(days, timezone="Asia/Shanghai")
     >>> activity.totals()
             date   dau  dat  dau_is_upper_bound

@@ -15,12 +15,12 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 _HEAD = """\
 # Proposed from measured traffic and calls: every line is for a person to confirm.
-#   tier       guessed core for all, the safe side: a plan protects core services first. Change to non_core what may fail
-#              for an evening without losing orders, to degradable what may be switched off.
+#   tier       guessed core for all, the safe side: a plan protects core services first. Change to non_core what may
+#              fail for an evening without losing orders, to degradable what may be switched off.
 #   instances  what served at the end of the measured time.
 #   calls      mean calls per request over the measured windows, retries left out; required: true is assumed.
-#   absent     owner, zones, max_instances, instance_cost, slo, entry: docs/formats.md explains each; every default that a
-#              plan uses is listed with it.
+#   absent     owner, zones, max_instances, instance_cost, slo, entry: docs/formats.md explains each; every default
+#              that a plan uses is listed with it.
 """
 
 

@@ -166,8 +166,8 @@ class IngestReport(Result):
         if any(self.clock_changes.values()):
             first, second, alone = self.clock_changes.values()
             lines.append(
-                f"Clock change: of the local times that came twice {first + alone:,} rows were placed in the first pass, "
-                f"{second:,} in the second"
+                f"Clock change: of the local times that came twice {first + alone:,} rows were placed in the "
+                f"first pass, {second:,} in the second"
             )
         if self.busiest_hour:
             lines.append(f"Busiest hour: {self.busiest_hour}")

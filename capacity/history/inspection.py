@@ -75,12 +75,16 @@ def inspect_daily_activity(con: Any) -> Inspection:
     frame = _frame(con, f"SELECT * FROM gaps ORDER BY missing_s DESC, segment, starts_on LIMIT {_SHOWN}")
     n_gaps, missing = con.execute("SELECT count(*), coalesce(sum(missing_s), 0) FROM gaps").fetchall()[0]
     days = con.execute("""
-        WITH d AS (SELECT date, max(dau) FILTER (segment = 'total') AS total, max(dat) FILTER (segment = 'total') AS orders,
-                          sum(dau) FILTER (segment <> 'total') AS parts, max(dau) FILTER (segment <> 'total') AS largest,
+        WITH d AS (SELECT date,
+                          max(dau) FILTER (segment = 'total') AS total,
+                          max(dat) FILTER (segment = 'total') AS orders,
+                          sum(dau) FILTER (segment <> 'total') AS parts,
+                          max(dau) FILTER (segment <> 'total') AS largest,
                           sum(dat) FILTER (segment <> 'total') AS part_orders
                    FROM kept GROUP BY date)
-        SELECT count(*) FILTER (total > parts), count(*) FILTER (total < largest), count(*) FILTER (orders <> part_orders),
-               count(*) FILTER (total IS NULL), count(*) FROM d WHERE parts IS NOT NULL""").fetchall()[0]
+        SELECT count(*) FILTER (total > parts), count(*) FILTER (total < largest),
+               count(*) FILTER (orders <> part_orders), count(*) FILTER (total IS NULL), count(*)
+        FROM d WHERE parts IS NOT NULL""").fetchall()[0]
     above, below, orders, without, n = (int(value) for value in days)
     warnings = []
     if above and above < n:
@@ -135,7 +139,8 @@ def _counters(con: Any) -> pd.DataFrame:
     return _frame(
         con,
         f"""
-        WITH steps AS (SELECT service, requests - lag(requests) OVER (PARTITION BY service ORDER BY ts) AS step FROM taken)
+        WITH steps AS (SELECT service, requests - lag(requests) OVER (PARTITION BY service ORDER BY ts) AS step
+                       FROM taken)
         SELECT service, count(*) + 1 AS rows, count(*) FILTER (step < 0) AS falls
         FROM steps WHERE step IS NOT NULL GROUP BY service
         HAVING count(*) >= {_COUNTER_ROWS} AND count(*) FILTER (step < 0) <= {_COUNTER_FALLS} * count(*)
@@ -146,8 +151,8 @@ def _counters(con: Any) -> pd.DataFrame:
 
 def _counter_warnings(resets: pd.DataFrame) -> list[str]:
     return [
-        f"{row.service}: requests rise through {row.rows:,} rows and fall {row.falls:,} times: this looks like a running "
-        "counter, not a count per interval; take differences first (Prometheus: increase(x[1m])) and ingest again"
+        f"{row.service}: requests rise through {row.rows:,} rows and fall {row.falls:,} times: this looks like a "
+        "running counter, not a count per interval; take differences first (Prometheus: increase) and ingest again"
         for row in resets.itertuples()
     ]
 
@@ -166,10 +171,8 @@ def _busiest(con: Any, offset: str, timezone: str) -> tuple[int | None, str]:
 def _hour_warnings(hour: int | None, timezone: str) -> list[str]:
     if hour is None or not 1 <= hour < 6:
         return []
-    return [
-        f"the busiest hour is {hour:02d}:00 in {timezone}, at night: is the source in another zone? "
-        "Say which with --timezone, and ingest again"
-    ]
+    asked = f"the busiest hour is {hour:02d}:00 in {timezone}, at night: is the source in another zone?"
+    return [f"{asked} Say which with --timezone, and ingest again"]
 
 
 def _peak_warnings(con: Any) -> list[str]:

@@ -152,7 +152,8 @@ class Intake:
             second = f"CASE WHEN {name}_offset_s IS NULL THEN {shift} END"
         self.con.execute(f"""
             CREATE OR REPLACE VIEW placed AS
-            SELECT _file, _line, {", ".join(columns)}, {second} AS _second_s, {" OR ".join(missing) or "FALSE"} AS _missing
+            SELECT _file, _line, {", ".join(columns)}, {second} AS _second_s,
+                   {" OR ".join(missing) or "FALSE"} AS _missing
             FROM staged WHERE _reason IS NULL""")
 
     def _key_sql(self, prefix: str = "") -> str:
@@ -189,10 +190,12 @@ class Intake:
             WITH doubled AS (SELECT {self._key_sql()} FROM timed GROUP BY ALL HAVING count(*) > 1),
             rows AS (SELECT t._file, t._line, {self._key_sql("t.")}, hash({values}) AS h
                      FROM timed t JOIN doubled d ON {same}),
-            compared AS (SELECT _file, _line, row_number() OVER key AS place, min(h) OVER whole <> max(h) OVER whole AS differ
-                     FROM rows WINDOW key AS (PARTITION BY {self._key_sql()} ORDER BY _file, _line),
-                                      whole AS (PARTITION BY {self._key_sql()}))
-            SELECT _file, _line, CASE WHEN differ THEN {reason} END AS verdict FROM compared WHERE differ OR place > 1""")
+            compared AS (SELECT _file, _line, row_number() OVER key AS place,
+                                min(h) OVER whole <> max(h) OVER whole AS differ
+                         FROM rows WINDOW key AS (PARTITION BY {self._key_sql()} ORDER BY _file, _line),
+                                          whole AS (PARTITION BY {self._key_sql()}))
+            SELECT _file, _line, CASE WHEN differ THEN {reason} END AS verdict
+            FROM compared WHERE differ OR place > 1""")
 
     def _judge_wide_intervals(self) -> None:
         self.con.execute(f"""

@@ -47,7 +47,8 @@ def with_interval(table: Any, *, apart: tuple[str, ...] = ()) -> Any:
     >>> import ibis, pyarrow as pa
     >>> from datetime import datetime, timedelta
     >>> start = datetime(2026, 11, 11, 20)
-    >>> times = [start + timedelta(minutes=m) for m in (0, 1, 2, 3, 9, 10)] + [start + timedelta(hours=h) for h in range(3)]
+    >>> times = [start + timedelta(minutes=m) for m in (0, 1, 2, 3, 9, 10)]
+    >>> times += [start + timedelta(hours=h) for h in range(3)]
     >>> rows = ibis.memtable(pa.table({"ts": times, "service": ["minutes"] * 6 + ["hours"] * 3}))
     >>> with_interval(rows).order_by("service", "ts").to_pyarrow()["interval_s"].to_pylist()
     [3600, 3600, 3600, 60, 60, 60, 60, 60, 60]
@@ -67,14 +68,23 @@ def with_interval(table: Any, *, apart: tuple[str, ...] = ()) -> Any:
 
 
 def _describe_hours(steps: Any, series: list[str]) -> Any:
-    """One row an hour of a service: how many rows, which widths fit their steps."""
-    step = steps["_step"]
-    near = {
-        f"near_{width}": ((step - width).abs() <= _TOLERANCE * width).ifelse(1, 0).sum() for width in STANDARD_WIDTHS_S
-    }
-    divides = {f"divides_{width}": (step % width == 0).ifelse(1, 0).sum() for width in STANDARD_WIDTHS_S}
-    return steps.group_by(*series, "_hour").aggregate(
-        n=steps.count(), steps=step.count(), phase=steps["_s"].min() % _HOUR_S, **near, **divides
+    """One row an hour of a service: how many rows, which widths fit their steps, and the width most steps are near."""
+    # Equal steps first: a dense hour has one, so that what follows sees few rows.
+    equal = steps.group_by(*series, "_hour", "_step").aggregate(m=steps.count(), first=steps["_s"].min())
+    step = equal["_step"]
+    near = _first_of([((step - w).abs() <= _TOLERANCE * w, w) for w in STANDARD_WIDTHS_S])
+    divides = sum((step % w == 0).ifelse(1 << bit, 0) for bit, w in enumerate(STANDARD_WIDTHS_S))
+    known = equal.mutate(near=near, divides=divides, steps=step.notnull().ifelse(equal.m, 0))
+    alike = known.group_by(*series, "_hour", "near").aggregate(
+        m=known.m.sum(), steps=known.steps.sum(), first=known["first"].min(), divides=known.divides.bit_and()
+    )
+    return alike.group_by(*series, "_hour").aggregate(
+        n=alike.m.sum(),
+        steps=alike.steps.sum(),
+        phase=alike["first"].min() % _HOUR_S,
+        divides=alike.divides.bit_and(),
+        near=alike.near.argmax(alike.m, where=alike.near.notnull()),
+        n_near=alike.m.max(where=alike.near.notnull()),
     )
 
 
@@ -82,57 +92,37 @@ def _judge_hours(hours: Any, series: list[str]) -> Any:
     """Add ``width`` to the hours."""
     import ibis
 
-    regular = ibis.cases(
-        *((hours[f"near_{w}"] >= _REGULAR_SHARE * hours.steps, w) for w in STANDARD_WIDTHS_S), else_=None
-    )
-    own = ibis.cases(
-        ((hours.n >= _REGULAR_ROWS) & regular.notnull(), regular),
-        (hours.n >= _MANY_ROWS, _widest_divisor(hours, hours.steps)),
-        else_=None,
-    )
-    judged = hours.mutate(own=own.cast("int64"), few=((hours.n >= 2) & own.isnull()).ifelse(1, 0))
-    judged = judged.mutate(day=(judged["_hour"] / _DAY_HOURS).floor().cast("int64"))
-    pooled = _pool(judged, series)
-    before = ibis.window(group_by=series, order_by="_hour")
-    same = [
-        (judged.n == 1) & (judged.n.lag(k).over(before) == 1) & (judged.phase.lag(k).over(before) == judged.phase)
+    regular = (hours.n >= _REGULAR_ROWS) & (hours.n_near >= _REGULAR_SHARE * hours.steps)
+    own = _first_of([(regular, hours.near), (hours.n >= _MANY_ROWS, _widest(hours.divides))])
+    judged = hours.mutate(own=own, day=(hours["_hour"] / _DAY_HOURS).floor().cast("int64"))
+    judged = judged.mutate(few=(judged.n >= 2) & judged.own.isnull())
+    pooled = judged.few.ifelse(judged.divides, ibis.null("int64")).bit_and()
+    judged = judged.mutate(pooled=pooled.over(group_by=[*series, "day"]))
+    order = ibis.window(group_by=series, order_by="_hour")
+    beside = [
+        (judged.n == 1) & (judged.n.lag(k).over(order) == 1) & (judged.phase.lag(k).over(order) == judged.phase)
         for k in (1, -1)
     ]
-    judged = judged.mutate(single=(same[0].fill_null(False) | same[1].fill_null(False)))
-    known = ibis.cases(
-        (judged.own.notnull(), judged.own),
-        (judged.single, ibis.literal(_HOUR_S, "int64")),
-        (judged.few == 1, pooled),
-        else_=None,
-    )
+    judged = judged.mutate(single=beside[0].fill_null(False) | beside[1].fill_null(False))
+    hour = ibis.literal(_HOUR_S, "int64")
+    known = _first_of([(judged.own.notnull(), judged.own), (judged.single, hour), (judged.few, _widest(judged.pooled))])
     judged = judged.mutate(known=known)
     past = ibis.window(group_by=series, order_by="_hour", preceding=None, following=0)
     future = ibis.window(group_by=series, order_by="_hour", preceding=0, following=None)
-    width = ibis.coalesce(
-        judged.known,
-        judged.known.last().over(past),
-        judged.known.first().over(future),
-        ibis.literal(_HOUR_S, "int64"),
-    )
+    width = ibis.coalesce(judged.known, judged.known.last().over(past), judged.known.first().over(future), hour)
     return judged.mutate(width=width)
 
 
-def _pool(judged: Any, series: list[str]) -> Any:
-    """Widest width that divides every step of the day's hours with few rows."""
+def _widest(divides: Any) -> Any:
+    """Return the widest width of a set, one bit a width."""
     import ibis
 
-    day = ibis.window(group_by=[*series, "day"])
-    few = judged.few == 1
-    n = few.ifelse(judged.steps, 0).sum().over(day)
-    fits = [
-        (few.ifelse(judged[f"divides_{w}"], 0).sum().over(day) == n, ibis.literal(w, "int64"))
-        for w in reversed(STANDARD_WIDTHS_S)
-    ]
-    return ibis.cases(*fits, else_=ibis.literal(1, "int64"))
+    bits = [(divides & (1 << bit) > 0, ibis.literal(w, "int64")) for bit, w in enumerate(STANDARD_WIDTHS_S)]
+    return ibis.cases(*reversed(bits), else_=ibis.literal(1, "int64"))
 
 
-def _widest_divisor(hours: Any, steps: Any) -> Any:
+def _first_of(branches: list[tuple[Any, Any]]) -> Any:
+    """Return the first branch that holds, as int64; null where none does."""
     import ibis
 
-    fits = [(hours[f"divides_{w}"] == steps, ibis.literal(w, "int64")) for w in reversed(STANDARD_WIDTHS_S)]
-    return ibis.cases(*fits, else_=ibis.literal(1, "int64"))
+    return ibis.cases(*branches, else_=None).cast("int64")

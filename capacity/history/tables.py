@@ -68,7 +68,7 @@ def read_parts(folder: Path) -> tuple[Part, ...]:
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"{path}: not a manifest of a table ({error})",
-            remedy="tables are written by capacity ingest alone: restore the file, or delete the folder and ingest again",
+            remedy="only capacity ingest writes tables: restore the file, or delete the folder and ingest again",
         ) from None
 
 

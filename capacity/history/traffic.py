@@ -252,7 +252,8 @@ class Traffic:
     def typical_day(self, services: Sequence[str] | None = None, *, before: date, days: int = 28) -> pd.DataFrame:
         """Return how an ordinary day's requests spread over its minutes.
 
-        The median over whole days, so that a promotion among them weighs little; where no day is whole, all days pooled.
+        The median over whole days, so that a promotion among them weighs little; where no day is whole, all days
+        pooled.
 
         Parameters
         ----------
@@ -266,7 +267,8 @@ class Traffic:
         Returns
         -------
         DataFrame
-            Columns service, minute_of_day (start of the slot, steps as wide as the widest interval), share (adds up to 1).
+            Columns service, minute_of_day (start of the slot, steps as wide as the widest interval), share (adds up
+            to 1).
         """
         start = start_of_day(before - timedelta(days=days), self.timezone)
         stop = start_of_day(before, self.timezone)
