@@ -1,7 +1,7 @@
 """Bring real captures of one known service to run folders in the plain form.
 
-The service: one process, 16 slots, plateau 147–148 requests/s, p95 past 300 ms at about 30 users, stable at 145 arrivals/s
-and not at 155. Captures by locust (every request), vegeta (every request) and wrk (text) lie in a data folder outside
+The service: one process, 16 slots, plateau 147–148 requests/s, p95 past 300 ms at about 30 users, stable at 145
+arrivals/s and not at 155. Captures by locust (every request), vegeta (every request) and wrk (text) lie in a data folder outside
 the repository; this recipe computes X, R and N of each step from them and writes ``run.yaml`` and ``steps.csv``.
 
     python benchmarks/known_service.py CAPTURES WORKSPACE/data/loadtests
@@ -35,7 +35,7 @@ STARTED_AT = {"locust": "2026-11-23T16:27+00:00", "vegeta": "2026-11-23T16:29+00
 
 
 def locust_steps(captures: Path) -> pd.DataFrame:
-    """Ten closed steps of 20 s from every request: counted where it ended, warm-up and the last half second left out."""
+    """Ten closed steps of 20 s from every request: counted by its end, warm-up and the last half second left out."""
     requests = pd.read_csv(
         captures / "locust" / "requests.csv.gz", usecols=["start_time", "response_time_ms", "exception"]
     )

@@ -21,8 +21,7 @@ Array = NDArray[np.float64]
 
 _DRAWS = 200
 _LEAST_WEIGHT = 0.02
-_CHAIN = 5.0
-_DECLINE = 0.15
+_DECLINE = 0.5
 
 
 @dataclass(frozen=True)
@@ -154,21 +153,21 @@ def closed_capacity(
 
     By the flow-equivalent server (see `flow_equivalent`): with n inside a request takes R = n/X(n) on average and the
     measured percentile; between them its time is taken as lognormal. Beyond the tested users throughput follows the
-    curve, but falls by no more than 15 %, drawn anew in each sample: a curve that falls without end would make every open
-    queue collapse in the long run.
+    curve, but falls by no more than 40 %, drawn anew in each sample: a curve that falls without end would make every
+    open queue collapse in the long run.
     """
     load, n = steps.load, len(steps)
     size = next(iter(excess.values())).shape[0]
     users = np.min([_users_at_limit(load, values) for values in excess.values()], axis=0)
     slowest = max((limits[part] / 1e3 for part in excess if part in LATENCY_PARTS), default=0.0)
     broken = 2.0 * slowest * float(steps.good_qps.max())
-    grid, width = inside_grid(max(_CHAIN * load[-1], broken, 16.0))
+    grid, width = inside_grid(max(load[-1], broken, 16.0))
     places = np.tile(grid, (size, 1))
     curve = draws.at(places)
     top = draws.at(np.full((size, 1), load[-1]))
     at_steps = np.log(load / draws.at(np.tile(load, (size, 1))))
     variability = _service_variability(steps)
-    belief = np.asarray(rng.uniform(size=size))
+    belief = np.asarray(np.sqrt(rng.uniform(size=size)))  # service times are seldom as uneven as exponential ones
     answers = []
     floor = np.exp(-_DECLINE * rng.uniform(size=(size, 1)))
     for growth in (1.0, rules.MOST_BEYOND):

@@ -104,7 +104,7 @@ def contest(load: Array, throughput: Array, *, families: Sequence[str]) -> Conte
             continue
         fitted = fit_family(family, *tile, weight=(~hidden).astype(float))
         with np.errstate(divide="ignore", invalid="ignore"):
-            miss = (family.rough(fitted.parameters, tile[0]) - tile[1]) / np.maximum(tile[1], 1e-300)
+            miss = (family.rough(fitted.parameters, tile[0]) - tile[1]) / np.maximum(tile[1], 1e-9 * throughput.max())
         errors[name] = float(np.sqrt(np.mean(np.nan_to_num(miss[hidden], nan=1e3) ** 2)))
     if not errors:
         return Contest({}, {"linear": 1.0})

@@ -260,7 +260,7 @@ def fit_curve(load: ArrayLike, throughput: ArrayLike, *, family: str | None = No
 def _fitted(name: str, x: Array, y: Array, *, weights: Mapping[str, float], errors: Mapping[str, float]) -> CurveFit:
     theta = fit_family(FAMILIES[name], x[None, :], y[None, :], exact=True).parameters
     fitted = FAMILIES[name].predict(theta, x[None, :])[0]
-    positive = y > 0
+    positive = y > 1e-9 * y.max()
     misfit = float(np.sqrt(np.mean((fitted[positive] / y[positive] - 1.0) ** 2)))
     values = dict(zip(FAMILIES[name].parameters, (float(v) for v in theta[0]), strict=True))
     return CurveFit(name, values, x, y, misfit, dict(weights), dict(errors))

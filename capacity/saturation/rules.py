@@ -35,8 +35,8 @@ INSTANCE_TYPE_SPREAD = 0.15
 CLOSED_SPREAD = 0.04
 """Log standard deviation of reading a closed test as an open queue; see `capacity.saturation.flow_equivalent`."""
 
-CLOSED_LOSS = 0.04
-"""A closed test never sees requests refused, so it may flatter by this much (half-normal)."""
+CLOSED_LOSS = 0.03
+"""A closed test never sees requests refused: where the objective limits errors it may flatter by this (half-normal)."""
 
 FEW_STEPS_SPREAD = 0.10
 """Log standard deviation added when fewer than four loads were tried: what lies between them is a guess."""

@@ -138,7 +138,8 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
         qps = qps * np.where(found.seen, rules.WITHOUT_SLO, 1.0)
     evidence: Literal["measured", "bounded"] = "measured" if seen and not few and not latency_unknown else "bounded"
     compared = against_catalogue(test, service)
-    spread, loss = _uncertainty(test, compared, few=few, is_open=found.is_open)
+    unseen = not found.is_open and service.slo.error_fraction is not None
+    spread, loss = _uncertainty(test, compared, few=few, is_open=found.is_open, refusals_unseen=unseen)
     # What held in an open test held; a closed one is read through a model that may be wrong.
     lower = found.highest_good_qps * (1.0 if found.is_open else 1.0 - 2.0 * rules.CLOSED_SPREAD)
     return RunCapacity(
@@ -177,7 +178,9 @@ def against_catalogue(test: LoadTest, service: Service) -> tuple[Gate, ...]:
     return tuple(gates)
 
 
-def _uncertainty(test: LoadTest, gates: tuple[Gate, ...], *, few: bool, is_open: bool) -> tuple[float, float]:
+def _uncertainty(
+    test: LoadTest, gates: tuple[Gate, ...], *, few: bool, is_open: bool, refusals_unseen: bool
+) -> tuple[float, float]:
     """Log standard deviation of what the run cannot know, and the half-normal scale by which it may flatter."""
     names = {g.name for g in gates}
     terms = [rules.RUN_SPREAD, rules.INSTANCE_SPREAD / np.sqrt(test.instances)]
@@ -186,7 +189,7 @@ def _uncertainty(test: LoadTest, gates: tuple[Gate, ...], *, few: bool, is_open:
     terms += [rules.FEW_STEPS_SPREAD] if few else []
     terms += [] if is_open else [rules.CLOSED_SPREAD]
     loss = [rules.MOCKED_LOSS] if test.mocked else []
-    loss += [] if is_open else [rules.CLOSED_LOSS]
+    loss += [rules.CLOSED_LOSS] if refusals_unseen else []
     return float(np.linalg.norm(terms)), float(np.linalg.norm(loss))
 
 

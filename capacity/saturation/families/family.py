@@ -56,4 +56,5 @@ def slope(load: Array, throughput: Array) -> Array:
     """Throughput per unit of load at the lightest load, (B,): the first guess of every family's scale."""
     first = np.argmin(np.where(load > 0, load, np.inf), axis=1)
     rows = np.arange(load.shape[0])
-    return np.asarray(np.maximum(throughput[rows, first] / np.maximum(load[rows, first], 1e-300), 1e-300))
+    least = 1e-6 * np.max(throughput / np.maximum(load, 1e-300), axis=1)
+    return np.asarray(np.maximum(throughput[rows, first] / np.maximum(load[rows, first], 1e-300), least))
