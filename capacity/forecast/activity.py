@@ -73,6 +73,8 @@ def _known_frame(daily_activity: "DailyActivity") -> tuple[pd.DataFrame, int, da
     if not len(frame):
         return frame, 0, None
     as_of = daily_activity.first_forecast_day
+    if as_of is None:
+        return frame, 0, None
     frame = frame[frame["date"] < pd.Timestamp(as_of)]
     volume = pd.to_numeric(frame["dau"], errors="coerce").fillna(0) > 0
     return frame, int(frame.loc[volume, "date"].nunique()), as_of

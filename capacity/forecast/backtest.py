@@ -42,7 +42,8 @@ class Backtest(Result):
         frame = self.to_frame()
         everything = frame[(frame["method"] == "forecast") & (frame["days_ahead"] == "all")]
         parts = [
-            f"{str(row.metric).upper()} on {row.days} days: error {row.wape:.1%}, 90 % interval holds {row.coverage_90:.0%}"
+            f"{str(row.metric).upper()} on {row.days} days: error {row.wape:.1%}, "
+            f"90 % interval holds {row.coverage_90:.0%}"
             for row in everything.itertuples()
         ]
         return f"{self.forecasts['as_of'].nunique()} origins; " + "; ".join(parts)

@@ -62,7 +62,7 @@ def fit_base(logs: Floats, masked: npt.NDArray[np.bool_], design: Design) -> Bas
     distance = _distance(known_days)
     sigma2 = fit.shrinkage.sigma[:, None] ** 2
     variance = sigma2 * (1 + fit.ratio[:, None] * distance[None] / 2) + 1e-6
-    sd = errors.sd(fit.theory_sd, np.zeros_like(fit.middle, dtype=bool))
+    sd = errors.sd(fit.theory, np.zeros_like(fit.middle, dtype=bool))
     if known_days.sum() < 365:
         drift = UNSEEN_SEASON_SD * np.sqrt(np.minimum(np.arange(1, horizon + 1), 120) / 60)
         sd = np.sqrt(sd**2 + drift[None] ** 2 * (1 - known_days.sum() / 365))

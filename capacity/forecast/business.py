@@ -94,7 +94,7 @@ def learn_track(log_ratios: Sequence[float]) -> Track:
     Track(bias=0.0, sd=0.320..., n=0)
     >>> track = learn_track([0.15, 0.20, 0.10, 0.16])
     >>> round(track.bias, 2), track.n
-    (0.11, 4)
+    (0.13, 4)
     """
     x = np.asarray(log_ratios, dtype=float)
     n = len(x)

@@ -30,7 +30,7 @@ class Prior:
     kind_sd: float
     growth: float = 0.03  # of the log uplift a year: published uplifts of one kind grew over the years
     growth_sd: float = 0.06
-    growth_kind_sd: float = 0.04
+    growth_kind_sd: float = 0.03
 
 
 # Published promotions multiply users by 1.2–3 and conversion by 1.2–4 on their first day: these hold both ends.
@@ -242,9 +242,9 @@ def _leave_out(past: Observations, phi: Floats, inverse: Floats, solved: Floats)
 
 
 def _inflation(left_out: dict[str, tuple[float, float]]) -> float:
-    """Factor on the forecast's spread that makes left-out events as far off as expected; never below 1.
+    """Factor on the forecast's spread that makes left-out events as far off as expected; not below three quarters.
 
     Six events' worth of belief in the model keeps a few events from deciding.
     """
     z = np.array([error / sd for error, sd in left_out.values()])
-    return float(max(1.0, np.sqrt(((z**2).sum() + 6.0) / (len(z) + 6.0))))
+    return float(max(0.75, np.sqrt(((z**2).sum() + 6.0) / (len(z) + 6.0))))

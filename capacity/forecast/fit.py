@@ -18,9 +18,9 @@ LEARNERS = 96  # series that teach what all share (noise, spread, memory); more 
 class PanelFit:
     """A fitted panel.
 
-    ``theta`` (series, p), ``level`` (series, horizon), ``middle`` (series, horizon) on the log scale; ``noise_sd`` and
-    ``theory_sd`` (series, horizon) what the model alone says of the error; ``rolling`` errors of the ``learners``,
-    and ``rolling_sd``, the theory for them.
+    ``theta`` (series, p), ``level`` (series, horizon), ``middle`` (series, horizon) on the log scale;
+    ``theory`` (series, horizon, 4) the variances that the model alone expects of the error; ``rolling`` errors of the
+    ``learners``, and ``rolling_theory``, the theory for them.
     """
 
     design: Design
@@ -31,10 +31,10 @@ class PanelFit:
     ratio: Floats
     level: Floats
     middle: Floats
-    theory_sd: Floats
+    theory: Floats
     learners: npt.NDArray[np.intp]
     rolling: rolling.Rolling
-    rolling_sd: Floats
+    rolling_theory: Floats
 
     @property
     def horizon(self) -> int:
@@ -61,16 +61,17 @@ def fit_panel(design: Design, logs: Floats, *, horizon: int) -> PanelFit:
     """
     n_series, n_history = logs.shape
     learners = np.unique(np.linspace(0, n_series - 1, min(LEARNERS, n_series)).astype(np.intp))
-    shrinkage, ratio = _learn(design.of(learners), logs[learners])
-    # All other series get the pool's mean as a first fit, and noise and memory of their own from what it leaves.
-    theta = np.broadcast_to(shrinkage.mean, (n_series, design.n_columns))
-    shrinkage, filtered, ratio = _noise_of_all(design, logs, theta, shrinkage, ratio)
-    (span,) = regression.moments(design, filtered, cuts=[n_history])
+    shrinkage, ratio, filtered, span = _learn(design.of(learners), logs[learners])
+    if len(learners) < n_series:
+        # All others get the pool's mean as a first fit, and noise and memory of their own from what it leaves.
+        theta = np.broadcast_to(shrinkage.mean, (n_series, design.n_columns))
+        shrinkage, filtered, ratio = _noise_of_all(design, logs, theta, shrinkage)
+        (span,) = regression.moments(design, filtered, cuts=[n_history])
     theta = regression.solve(span, shrinkage)
     shrinkage = replace(shrinkage, sigma=_noise(span, theta))
     own, own_filtered = design.of(learners), _take(filtered, learners)
     origins = rolling.choose_origins(n_history, horizon=horizon)
-    rolled, rolling_sd = rolling.roll(
+    rolled, rolling_theory = rolling.roll(
         own,
         logs[learners],
         own_filtered,
@@ -83,13 +84,13 @@ def fit_panel(design: Design, logs: Floats, *, horizon: int) -> PanelFit:
     level = start[:, None] + rolled.rule.apply(terms)
     ahead = slice(n_history, n_history + horizon)
     middle = level + design.predict(theta, ahead, rolling.AROUND_LEVEL)
-    theory = rolling.theory_sd(design, span, shrinkage, ratio, filtered.last_variance, days=ahead)
+    theory = rolling.theory_variance(design, span, shrinkage, ratio, filtered.last_variance, days=ahead)
     return PanelFit(
-        design, n_history, theta, shrinkage, filtered, ratio, level, middle, theory, learners, rolled, rolling_sd
+        design, n_history, theta, shrinkage, filtered, ratio, level, middle, theory, learners, rolled, rolling_theory
     )
 
 
-def _learn(design: Design, logs: Floats) -> tuple[regression.Shrinkage, Floats]:
+def _learn(design: Design, logs: Floats) -> tuple[regression.Shrinkage, Floats, Filtered, regression.Moments]:
     """Learn what series share, in two rounds: noise and memory of residuals, then the effects under them."""
     n_series, n_history = logs.shape
     filtered = robust_filter(logs, ratio=np.full(n_series, 0.01), sigma=np.full(n_series, np.inf))
@@ -102,26 +103,24 @@ def _learn(design: Design, logs: Floats) -> tuple[regression.Shrinkage, Floats]:
         ratio = choose_ratio(log_likelihoods(logs - fitted, sigma=shrinkage.sigma))
         filtered = robust_filter(logs - fitted, ratio=ratio, sigma=shrinkage.sigma)
         together = regression.mean_correlation(_standardized(filtered, shrinkage.sigma))
-        (span,) = regression.moments(design, _with_fit(filtered, fitted), cuts=[n_history])
+        filtered = _with_fit(filtered, fitted)
+        (span,) = regression.moments(design, filtered, cuts=[n_history])
         shrinkage = regression.learn_shrinkage(span, design, together=together, n_rounds=3)
-    return shrinkage, ratio
+    return shrinkage, ratio, filtered, span
 
 
 def _noise_of_all(
-    design: Design, logs: Floats, theta: Floats, shrinkage: regression.Shrinkage, ratio: Floats
+    design: Design, logs: Floats, theta: Floats, shrinkage: regression.Shrinkage
 ) -> tuple[regression.Shrinkage, Filtered, Floats]:
     """Noise, memory and cleaned observations of every series, given first effects ``theta``."""
     n_series = len(logs)
     fitted = design.predict(theta, slice(0, logs.shape[1]))
     residual = logs - fitted
-    if n_series != len(ratio):
-        typical = np.full(n_series, float(np.exp(np.log(ratio).mean())))
-        first = robust_filter(residual, ratio=typical, sigma=np.full(n_series, np.inf))
-        spread = _spread(_standardized(first, np.ones(n_series)))
-        ratio = choose_ratio(log_likelihoods(residual[:, -_MEMORY_DAYS:], sigma=spread))
-        shrinkage = replace(shrinkage, sigma=spread)
-    filtered = robust_filter(residual, ratio=ratio, sigma=shrinkage.sigma)
-    return shrinkage, _with_fit(filtered, fitted), ratio
+    first = robust_filter(residual, ratio=np.full(n_series, 0.01), sigma=np.full(n_series, np.inf))
+    spread = _spread(_standardized(first, np.ones(n_series)))
+    ratio = choose_ratio(log_likelihoods(residual[:, -_MEMORY_DAYS:], sigma=spread))
+    filtered = robust_filter(residual, ratio=ratio, sigma=spread)
+    return replace(shrinkage, sigma=spread), _with_fit(filtered, fitted), ratio
 
 
 def _spread(standardized: Floats) -> Floats:

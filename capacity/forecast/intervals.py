@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import nnls
 from scipy.special import ndtr
 from scipy.stats import t as student
 
@@ -16,14 +17,15 @@ _PRIOR_WORTH = 30.0  # independent errors that weigh as much as that prior
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """Log errors as ``scale × theory sd × shape(z)``, z standard normal with the correlations named.
+    """Log errors as ``scale × theory × shape(z)``, z standard normal with the correlations named.
 
-    ``scale`` (series,), ``by_horizon`` (horizon,), ``event_factor``; ``shape`` values at normal scores `_GRID`;
-    ``together`` is the correlation between series, ``lasting`` the share of an error that stays over the horizon.
+    ``parts`` (4,) factors on the theory's variances of noise, level, usual and rare effects; ``scale`` (series,),
+    ``event_factor``; ``shape`` values at normal scores `_GRID`; ``together`` is the correlation between series,
+    ``lasting`` the share of an error that stays over the horizon.
     """
 
+    parts: Floats
     scale: Floats
-    by_horizon: Floats
     event_factor: float
     shape: Floats
     together: float
@@ -32,7 +34,8 @@ class ErrorModel:
     def sd(self, theory: Floats, on_event: npt.NDArray[np.bool_]) -> Floats:
         """(series, horizon) scale of the error."""
         factor = np.where(on_event, self.event_factor, 1.0)
-        return np.asarray(theory * self.scale[:, None] * self.by_horizon[None, : theory.shape[1]] * factor)
+        spread = np.sqrt(theory @ self.parts)
+        return np.asarray(spread * self.scale[:, None] * factor)
 
     def quantile(self, probability: float) -> float:
         """Quantile of the standardized error."""
@@ -80,8 +83,10 @@ def learn_errors(
 
     Parameters
     ----------
-    errors, theory, on_event : (origins, learners, horizon) arrays
-        Log errors (NaN unknown), the standard deviation expected of them, and whether the day lies in an event.
+    errors, on_event : (origins, learners, horizon) arrays
+        Log errors (NaN unknown), and whether the day lies in an event.
+    theory : (origins, learners, horizon, 4) array
+        Variances that the model alone expects of them: noise, level, usual and rare effects.
     series : (learners,) array of int
         Which series they are of ``n_series``; others get the learners' typical scale.
 
@@ -89,16 +94,14 @@ def learn_errors(
     ----------
     .. [1] J. Lei et al. (2018). Distribution-free predictive inference for regression (split conformal, scaled).
     """
-    horizon = errors.shape[2]
-    z = errors / theory
-    known = np.isfinite(z)
+    known = np.isfinite(errors)
     if known.sum() < 30:
-        return ErrorModel(np.full(n_series, 1.2), np.ones(horizon), 1.0, _tabulate(np.array([]), 0.0), 0.5, 0.5)
+        return ErrorModel(np.ones(4), np.full(n_series, 1.2), 1.0, _tabulate(np.array([]), 0.0), 0.5, 0.5)
+    parts = _learn_parts(errors[known], theory[known], paths=float(known.any(axis=2).sum()))
+    z = errors / np.sqrt(theory @ parts)
     together, lasting = _dependence(z)
     paths = float(known.any(axis=2).sum())
     worth = paths / (1 + (z.shape[1] - 1) * together) * 2
-    by_horizon = _growth(z, worth)
-    z = z / by_horizon
     plain, event = _spread_of(z[known & ~on_event]), _spread_of(z[known & on_event])
     n_event = worth * float((known & on_event).sum()) / known.sum()
     factor = float((event / plain) ** (n_event / (n_event + 8.0))) if n_event > 0 and plain > 0 and event > 0 else 1.0
@@ -107,7 +110,29 @@ def learn_errors(
     z = z / scale[None, :, None]
     everywhere = np.full(n_series, float(np.exp(np.log(scale).mean())))
     everywhere[series] = scale
-    return ErrorModel(everywhere, by_horizon, factor, _tabulate(z[known], worth), together, lasting)
+    return ErrorModel(parts, everywhere, factor, _tabulate(z[known], worth), together, lasting)
+
+
+def _learn_parts(errors: Floats, theory: Floats, *, paths: float) -> Floats:
+    """(4,) factors on the theory's variances that fit squared errors best, none below 0.
+
+    The error of usual effects goes into the noise's factor as past origins really had it: a theory that was unsure of
+    a season it had seen once, and found right, must not make today's surer theory look too wide. The prior, that the
+    theory is right, weighs five paths.
+    """
+    used = [0, 1, 3]
+    parts = np.array([1.0, 1.0, 0.0, 1.0])
+    row_weight = paths / len(errors)
+    for _ in range(3):
+        expected = theory @ parts
+        share = theory[:, used] / expected[:, None]
+        target = np.minimum(errors**2 / expected, 16.0)
+        left = row_weight * share.T @ share + 5.0 * np.eye(3)
+        right = row_weight * share.T @ target + 5.0
+        root = np.linalg.cholesky(left)
+        found, _ = nnls(root.T, np.linalg.solve(root, right))
+        parts[used] = np.maximum(found, 0.02)
+    return parts
 
 
 def _spread_of(z: Floats) -> float:
@@ -124,20 +149,6 @@ def _scales(z: Floats) -> Floats:
     logs = np.where(np.isfinite(own), np.log(np.maximum(own, 1e-3)), typical)
     weight = n_paths / (n_paths + 6.0)
     return np.asarray(np.exp(typical + weight * (logs - typical)))
-
-
-def _growth(z: Floats, worth: float) -> Floats:
-    """(horizon,) factor on the theory's scale, a straight line in the root of the horizon, shrunk to its mean."""
-    horizon = z.shape[2]
-    days = np.isfinite(z).any(axis=(0, 1))
-    size = np.sqrt(np.nanmean(z[:, :, days] ** 2, axis=(0, 1)))
-    root = np.sqrt(np.arange(1, horizon + 1))
-    centred = root - root.mean()
-    slope = (
-        float((centred[days] * np.log(size)).sum() / max((centred[days] ** 2).sum(), 1e-9)) if days.sum() > 6 else 0.0
-    )
-    slope = max(slope, 0.0) * worth / (worth + 10.0)
-    return np.asarray(np.exp(slope * centred))
 
 
 def _dependence(z: Floats) -> tuple[float, float]:

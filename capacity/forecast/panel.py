@@ -200,7 +200,7 @@ def error_model_of(fit: PanelFit, inside: npt.NDArray[np.bool_]) -> intervals.Er
     origins = fit.rolling.origins
     on_event = intervals.on_event_windows(inside[fit.learners][:, : fit.n_history], origins, fit.horizon)
     return intervals.learn_errors(
-        fit.rolling.errors, fit.rolling_sd, on_event, series=fit.learners, n_series=len(fit.theta)
+        fit.rolling.errors, fit.rolling_theory, on_event, series=fit.learners, n_series=len(fit.theta)
     )
 
 
@@ -217,7 +217,7 @@ def _result(
 ) -> PanelForecast:
     dates = table.dates[table.n_history :]
     open_ = ~table.closed[:, table.n_history :]
-    sd = errors.sd(fit.theory_sd, inside[:, table.n_history :])
+    sd = errors.sd(fit.theory, inside[:, table.n_history :])
     known: npt.NDArray[np.bool_] = np.any(np.isfinite(table.values), axis=1)
     middle = np.where(known[:, None], fit.middle, np.nan)
 

@@ -116,11 +116,12 @@ def roll(
     """Refit as of every origin, forecast the days after it and learn the level's rule from all of them.
 
     ``filtered`` holds the cleaned observations that fits see; ``logs`` (series, days) are what forecasts are judged by.
-    Returns the errors, and the standard deviation the theory expects of each, both (origins, series, horizon).
+    Returns the errors, (origins, series, horizon) in the first, and the variances that the theory expects of each, with
+    a last axis of four parts.
     """
     n_history = logs.shape[1]
     errors = np.full((len(origins), len(logs), horizon), np.nan)
-    expected = np.full_like(errors, np.nan)
+    expected = np.full((*errors.shape, 4), np.nan)
     terms = np.zeros((len(origins), len(logs), len(HALF_LIVES)))
     spans = regression.moments(design, filtered, cuts=origins) if origins else []
     for index, (origin, span) in enumerate(zip(origins, spans, strict=True)):
@@ -135,12 +136,12 @@ def roll(
         around = design.predict(theta, ahead, AROUND_LEVEL)
         errors[index, :, : last - origin] = logs[:, ahead] - around - level[:, None]
         spread = np.maximum(filtered.variance[:, origin] - 1, 0.0)
-        expected[index, :, : last - origin] = theory_sd(design, span, fit, ratio, spread, days=ahead)
+        expected[index, :, : last - origin] = theory_variance(design, span, fit, ratio, spread, days=ahead)
     rule = learn_rule(terms, errors, scale=shrinkage.sigma, together=shrinkage.together)
     return Rolling(origins, rule, errors - rule.apply(terms)), expected
 
 
-def theory_sd(
+def theory_variance(
     design: Design,
     span: regression.Moments,
     shrinkage: regression.Shrinkage,
@@ -149,19 +150,25 @@ def theory_sd(
     *,
     days: slice,
 ) -> Floats:
-    """(series, days) standard deviation of the log error by the model alone: noise, level, its walk, and the effects.
+    """(series, days, 4) variances of the log error by the model alone: noise, level, effects in two parts.
 
     The effects' uncertainty is that of a typical series and of the pool; it is what widens days of a kind seldom or
-    never seen. ``spread`` (series,) is the level's variance relative to the noise's when the forecast begins.
+    never seen: what they add to the median day's is the last part. ``spread`` (series,)
+    is the level's variance relative to the noise's when the forecast begins.
     """
     typical = span.gram.mean(axis=0) / np.median(shrinkage.sigma) ** 2
     own = np.linalg.inv(typical + np.diag(1 / shrinkage.sd**2))
     pool = regression.pooled_covariance(span, shrinkage)
     rows = design.rows(slice(None), days)
-    effects = np.einsum("stp,stp->st", rows @ (own + pool), rows)
+    leaning = own / shrinkage.sd**2  # how far a series' effects follow the pool's
+    effects = np.einsum("stp,stp->st", rows @ (own + leaning @ pool @ leaning.T), rows)
     ahead = np.arange(1, rows.shape[1] + 1)
     walk = np.minimum(spread, 25.0)[:, None] + ratio[:, None] * ahead[None]
-    return np.asarray(np.sqrt(shrinkage.sigma[:, None] ** 2 * (1 + walk) + effects))
+    noise = shrinkage.sigma[:, None] ** 2
+    effects = np.broadcast_to(effects, walk.shape)
+    typical = np.median(effects, axis=1, keepdims=True)
+    parts = (noise, noise * walk, np.minimum(effects, typical), np.maximum(effects - typical, 0.0))
+    return np.stack([np.broadcast_to(part, walk.shape) for part in parts], axis=2)
 
 
 def start_of(

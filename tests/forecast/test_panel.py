@@ -9,9 +9,7 @@ from capacity.forecast import forecast_panel
 
 DAYS, AHEAD = 800, 42
 DATES = pd.date_range("2023-01-02", periods=DAYS + AHEAD)
-EVENTS = pd.DataFrame(
-    [{"kind": "sale", "starts_on": d, "ends_on": d + pd.Timedelta(days=2)} for d in DATES[5::35]]
-)
+EVENTS = pd.DataFrame([{"kind": "sale", "starts_on": d, "ends_on": d + pd.Timedelta(days=2)} for d in DATES[5::35]])
 UPLIFT = np.array([0.6, 0.4, 0.3])
 
 
@@ -37,7 +35,11 @@ def _panel(seed, n_series=20, *, additive=False):
 def _frame(values, days=DAYS):
     names = [f"s{k:02d}" for k in range(len(values))]
     return pd.DataFrame(
-        {"date": np.tile(DATES[:days], len(values)), "series": np.repeat(names, days), "value": values[:, :days].ravel()}
+        {
+            "date": np.tile(DATES[:days], len(values)),
+            "series": np.repeat(names, days),
+            "value": values[:, :days].ravel(),
+        }
     )
 
 
@@ -104,7 +106,9 @@ def test_totals_of_many_series_agree_with_samples():
     truth = _panel(1, 60)
     found = forecast_panel(_frame(truth), events=EVENTS, horizon=7, quantiles=[0.1, 0.5, 0.9], n_samples=2000)
     direct = forecast_panel(_frame(truth), events=EVENTS, horizon=7, quantiles=[0.1, 0.5, 0.9])
-    np.testing.assert_allclose(found.total_quantiles[[0.1, 0.5, 0.9]], direct.total_quantiles[[0.1, 0.5, 0.9]], rtol=0.03)
+    np.testing.assert_allclose(
+        found.total_quantiles[[0.1, 0.5, 0.9]], direct.total_quantiles[[0.1, 0.5, 0.9]], rtol=0.03
+    )
 
 
 def test_closed_days_are_zero_and_teach_nothing(values):
@@ -131,19 +135,25 @@ def test_outliers_do_not_wreck_the_level(values):
     broken[:, DAYS - 3] *= 20
     frame = _frame(broken)
     plain = forecast_panel(_frame(values), events=EVENTS, horizon=7, quantiles=[0.5]).quantiles[0.5]
-    assert np.abs(forecast_panel(frame, events=EVENTS, horizon=7, quantiles=[0.5]).quantiles[0.5] / plain - 1).mean() < 0.05
+    assert (
+        np.abs(forecast_panel(frame, events=EVENTS, horizon=7, quantiles=[0.5]).quantiles[0.5] / plain - 1).mean()
+        < 0.05
+    )
 
 
 def test_same_seed_same_bytes(values):
     runs = [
-        forecast_panel(_frame(values), events=EVENTS, horizon=5, quantiles=[0.5], n_samples=10, seed=4) for _ in range(2)
+        forecast_panel(_frame(values), events=EVENTS, horizon=5, quantiles=[0.5], n_samples=10, seed=4)
+        for _ in range(2)
     ]
     np.testing.assert_array_equal(runs[0].samples, runs[1].samples)
     pd.testing.assert_frame_equal(runs[0].total_quantiles, runs[1].total_quantiles)
 
 
 def test_events_of_single_series_move_only_those(values):
-    coming = pd.DataFrame([{"kind": "sale", "starts_on": DATES[DAYS + 20], "ends_on": DATES[DAYS + 20], "series": "s03"}])
+    coming = pd.DataFrame(
+        [{"kind": "sale", "starts_on": DATES[DAYS + 20], "ends_on": DATES[DAYS + 20], "series": "s03"}]
+    )
     with_it = forecast_panel(_frame(values), events=pd.concat([EVENTS, coming]), horizon=AHEAD, quantiles=[0.5])
     without = forecast_panel(_frame(values), events=EVENTS, horizon=AHEAD, quantiles=[0.5])
     ratio = (with_it.quantiles[0.5] / without.quantiles[0.5])[with_it.quantiles["date"] == DATES[DAYS + 20]]

@@ -1,0 +1,114 @@
+"""The hierarchy of promotions against simulated events with known spread."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from capacity.forecast.effects import DAU_PRIOR, Observations, forecast_effects
+from capacity.forecast.eventdays import event_days
+
+FIRST = np.datetime64("2022-01-01", "D")
+NOW = 1400
+
+
+def _event(day, kind):
+    start = datetime.fromisoformat("2022-01-01T00:00") + timedelta(days=day)
+    made = event_days(
+        f"{kind}-{day}", kind, start, start + timedelta(days=1), intensity=1.0, first=FIRST, years_from=NOW
+    )
+    return [d for d in made if d.inside]
+
+
+def _forecast(past, effects, kind="a", *, shifts=None, n_samples=4000):
+    days = [d for day, k in past for d in _event(day, k)]
+    n = len(days)
+    seen = Observations(tuple(days), np.arange(n), np.asarray(effects, float), np.full(n, 1e-4), np.zeros(n))
+    ahead = _event(NOW + 30, kind)
+    return forecast_effects(
+        seen,
+        ahead,
+        np.zeros(1, dtype=np.intp),
+        1,
+        np.zeros(1),
+        prior=DAU_PRIOR,
+        shifts=shifts or {},
+        n_samples=n_samples,
+        rng=np.random.default_rng(0),
+    )
+
+
+def _width(found):
+    low, high = np.quantile(found.samples[:, 0], [0.05, 0.95])
+    return high - low
+
+
+def test_no_past_event_is_the_prior_and_very_wide():
+    found = _forecast([], [])
+    assert found.mean[0] == pytest.approx(DAU_PRIOR.uplift, abs=0.05)
+    assert _width(found) > 1.2
+    assert found.left_out == {}
+
+
+def test_more_past_events_of_the_kind_narrow_and_move_to_them():
+    many = [(1400 - 300 * k, "a") for k in range(1, 5)]
+    widths = []
+    for n in (0, 1, 4):
+        found = _forecast(many[:n], [0.9] * n)
+        widths.append(_width(found))
+    assert widths[0] > 1.5 * widths[1] > 1.5 * widths[2]
+    assert found.mean[0] == pytest.approx(0.9, abs=0.08)
+
+
+def test_kinds_with_little_of_their_own_lean_on_the_others():
+    others = [(1300 - 100 * k, f"kind{k}") for k in range(6)]
+    found = _forecast(others, [1.2] * 6, kind="new")
+    assert found.mean[0] > 0.9
+    assert _width(found) < _width(_forecast([], []))
+
+
+def test_spread_between_events_widens_the_forecast():
+    past = [(1300 - 90 * k, "a") for k in range(8)]
+    calm = _forecast(past, 0.6 + 0.01 * np.array([1, -1] * 4))
+    wild = _forecast(past, 0.6 + 0.3 * np.array([1, -1] * 4))
+    assert wild.event_sd > 2 * calm.event_sd
+    assert _width(wild) > 2 * _width(calm)
+
+
+def test_growth_over_the_years_is_carried_on():
+    past = [(NOW - 365 * k, "a") for k in range(1, 4)]
+    rising = _forecast(past, [1.0, 0.85, 0.7])
+    assert rising.mean[0] > 0.95  # above the mean of 0.85 and its prior growth of 0.06
+
+
+def test_lessons_move_a_kind_without_data_and_hardly_one_with_many():
+    moved = _forecast([], [], shifts={"a": 0.2}).mean[0] - _forecast([], []).mean[0]
+    assert moved == pytest.approx(0.2, abs=0.01)
+    past = [(1300 - 150 * k, "a") for k in range(7)]
+    effects = [0.6] * 7
+    after = _forecast(past, effects, shifts={"a": 0.2}).mean[0] - _forecast(past, effects).mean[0]
+    assert 0 <= after < 0.05
+
+
+@pytest.mark.parametrize("shock", [0.05, 0.15])
+def test_intervals_of_events_hold_what_they_claim(shock):
+    rng = np.random.default_rng(5)
+    held, width = 0, 0.0
+    n = 120
+    for _ in range(n):
+        kinds = {kind: rng.normal(0.6, 0.25) for kind in "abc"}
+        past = [(NOW - 365 * year - 40 * k, kind) for year in (1, 2, 3) for k, kind in enumerate("abc")]
+        found = _forecast(past, [kinds[kind] + rng.normal(0, shock) for _, kind in past], n_samples=500)
+        low, high = np.quantile(found.samples[:, 0], [0.05, 0.95])
+        width += high - low
+        held += low <= kinds["a"] + rng.normal(0, shock) <= high
+    assert held / n >= 0.83  # 0.90 less 2.6 standard errors
+    assert width / n < 4 * (2 * 1.645 * shock * np.sqrt(4 / 3))  # the oracle knows spread, and that nothing grows
+
+
+def test_left_out_errors_are_those_of_really_leaving_events_out():
+    past = [(NOW - 365, "a"), (NOW - 730, "a"), (NOW - 500, "b")]
+    effects = [0.7, 0.5, 0.9]
+    found = _forecast(past, effects)
+    assert set(found.left_out) == {f"{kind}-{day}" for day, kind in past}
+    assert found.left_out[f"a-{NOW - 365}"][0] > 0 > found.left_out[f"a-{NOW - 730}"][0]
