@@ -203,11 +203,13 @@ def read_event(
     return MinuteGrid(grid.rate[:, at], grid.peak_qps[:, at], grid.width_s[:, at], grid.rejected[:, at])
 
 
-def past_clock(event: PastEvent, line: Timeline, timezone: str) -> Ints:
-    """Local clock minutes of a past event at this promotion's minutes."""
+def past_clock(event: PastEvent, line: Timeline, timezone: str) -> tuple[Ints, Ints]:
+    """Return local clock minutes and local days (ordinals) of a past event at this promotion's minutes."""
     mapped = past_minute(line.tau, line.duration_min, event.duration_min)
     moments = pd.Timestamp(event.starts_at).tz_convert(timezone) + pd.to_timedelta(mapped, unit="min")
-    return np.asarray(moments.hour * 60 + moments.minute, dtype=np.int64)
+    epoch = date(1970, 1, 1).toordinal()
+    days = np.asarray(moments.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int64) + epoch)
+    return np.asarray(moments.hour * 60 + moments.minute, dtype=np.int64), days
 
 
 def daily_volumes(

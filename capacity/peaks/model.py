@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace as with_fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import sparse
 from capacity.graph import reach_matrix
 from capacity.peaks import priors
 from capacity.peaks.arrivals import Arrivals
+from capacity.peaks.burst import MEDIAN_OF_60
 from capacity.peaks.entries import event_axes, forecast_volume
 from capacity.peaks.events import EventDraws, EventForecast, draw_event, predict_event
 from capacity.peaks.evidence import MinuteGrid
@@ -22,10 +24,13 @@ from capacity.peaks.propagate import Network
 from capacity.peaks.remembered import remembered_shares
 from capacity.peaks.result import Peaks, make_peaks
 from capacity.peaks.seconds import Seconds, learn_seconds
+from capacity.peaks.shape import PastShape
 from capacity.peaks.simulate import Futures, Outcome, draw_shares, draw_volume, simulate
 from capacity.peaks.spikes import Spikes, learn_spikes
 from capacity.peaks.taught import Shifts, read_lessons
+from capacity.peaks.timeline import past_day
 from capacity.peaks.transactions import transaction_rate
+from capacity.peaks.volume import modelled
 
 if TYPE_CHECKING:
     from capacity.catalog import Catalog
@@ -107,7 +112,7 @@ def learn(picture: Picture, services: Mapping[str, Any]) -> Learnt:
     seconds = learn_seconds(picture.whole, events, line, kind=kind, year=year, n_entries=n_entries)
     orders = _transaction_share(picture)
     spikes = learn_spikes(
-        picture.outside, events, line, picture.ordinary, kind=kind, year=year, transaction_share=orders,
+        expected_days(picture, volume), events, line, picture.ordinary, kind=kind, year=year, transaction_share=orders,
         remembered=remembered_shares(services, picture, seconds),
     )  # fmt: skip
     called = np.asarray(picture.calls.sum(0)).ravel() > 0
@@ -117,6 +122,25 @@ def learn(picture: Picture, services: Mapping[str, Any]) -> Learnt:
         sheddable=picture.sheddable, kind=kind, year=year, stop=picture.stop,
     )  # fmt: skip
     return Learnt(volume, fanout, spikes, seconds, orders)
+
+
+def expected_days(picture: Picture, volume: list[EventForecast]) -> list[PastShape]:
+    """Past events with the requests that their days should have had, for days whose logs are not whole."""
+    daily, line = picture.daily, picture.line
+    base = modelled(picture.entries.rates, daily.dau, daily.dat)
+    out = []
+    for event, past in zip(picture.events, picture.outside, strict=True):
+        stands_for = {
+            past_day(line, d, event.starts_at, event.duration_min).toordinal(): d for d in range(len(line.dates))
+        }
+        expected = {}
+        for day in np.unique(past.day):
+            row = int(day - daily.day[0]) if daily.day.size else -1
+            if 0 <= row < daily.day.size and np.isfinite(base[row]).all():
+                correction = volume[stands_for.get(int(day), 0)].mean
+                expected[int(day)] = base[row] * np.exp(correction)
+        out.append(with_fields(past, expected=expected))
+    return out
 
 
 def draw(
@@ -184,7 +208,7 @@ def _burst_of_callees(grid: MinuteGrid, outside: Floats, network: Network, phi: 
     for minute in np.unique(at[good]):
         flow = outside[:, minute][None]
         mean = np.asarray(flow @ network.reach)[0]
-        worst = network.worst_second(flow * lift[:, minute], phi, np.array([2.27]))[0]
+        worst = network.worst_second(flow * lift[:, minute], phi, np.array([[MEDIAN_OF_60]]))[0]
         here = good & (at == minute) & (mean > 0)
         implied = worst[here] / mean[here]
         seen = peak[here, minute] / rate[here, minute]

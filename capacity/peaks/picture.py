@@ -113,7 +113,7 @@ def gather(demand: Any, traffic: Any, services: Mapping[str, Any]) -> Picture:
     for event in events:
         grids = _read(traffic if has_traffic else None, event, line, names, calls, entries, minutes)
         whole.append(grids[0])
-        outside.append(PastShape(grids[1], grids[0].width_s, past_clock(event, line, zone)))
+        outside.append(PastShape(grids[1], grids[0].width_s, *past_clock(event, line, zone)))
         openings.append(grids[2])
     entry_names = [names[i] for i in entries.index]
     return Picture(
@@ -143,7 +143,7 @@ def _read(
     callers = np.unique(column.nonzero()[0])
     small = len(names) <= _READ_TOGETHER
     need = np.arange(len(names)) if small else np.unique(np.concatenate([entries.index, callers]))
-    grid = read_event(traffic, event, line, [names[i] for i in need])
+    grid = read_event(traffic, event, line, [names[i] for i in need.tolist()])
     admitted = np.nan_to_num(np.maximum(grid.rate - grid.rejected, 0.0))
     inside = column[need].T @ admitted
     whole = grid.part(np.searchsorted(need, entries.index))

@@ -56,10 +56,19 @@ class Network:
             return cls(*(sparse.csr_array(p) for p in parts))
         return cls(*parts)
 
-    def worst_second(
-        self, rate: Floats, dispersion: Floats, largest: Floats, *, correlation: float = priors.WOBBLE_CORRELATION
-    ) -> Floats:
-        """Busiest second of every service inside one minute.
+    def mean(self, rate: Floats) -> Floats:
+        """Mean requests/s of every service, shape (…, service)."""
+        return np.asarray(rate @ self.reach)
+
+    def variance(self, rate: Floats, dispersion: Floats, *, correlation: float = priors.WOBBLE_CORRELATION) -> Floats:
+        """Variance of one second's requests at every service, shape (…, service)."""
+        wobble = rate * np.sqrt(dispersion)
+        common = wobble @ self.reach
+        own = (wobble**2) @ self.reach_squared
+        return np.asarray(rate @ self.second + correlation * common**2 + (1.0 - correlation) * own)
+
+    def worst_second(self, rate: Floats, dispersion: Floats, largest: Floats) -> Floats:
+        """Busiest second of every service inside one minute, or one of many alike.
 
         Parameters
         ----------
@@ -67,10 +76,8 @@ class Network:
             External requests/s, the opening's ramp included.
         dispersion : ndarray, shape (sample, entry) or (entry,)
             φ of each entry.
-        largest : ndarray, shape (sample,)
-            Maximum of the minute's standard normals.
-        correlation : float
-            Of two entries' wobble.
+        largest : ndarray, shape (sample, service) or (sample, 1)
+            Maximum of the competing seconds' standard normals.
 
         Returns
         -------
@@ -81,14 +88,10 @@ class Network:
         One entry that calls a store twice; without noise the store sees twice the rate:
 
         >>> network = Network.of(np.array([[1.0, 2.0]]))
-        >>> network.worst_second(np.array([[50.0]]), np.array([0.0]), np.array([0.0])).tolist()
+        >>> network.worst_second(np.array([[50.0]]), np.array([0.0]), np.array([[0.0]])).tolist()
         [[50.0, 100.0]]
         """
-        wobble = rate * np.sqrt(dispersion)
-        common = wobble @ self.reach
-        own = (wobble**2) @ self.reach_squared
-        variance = rate @ self.second + correlation * common**2 + (1.0 - correlation) * own
-        return _largest(rate @ self.reach, variance, rate @ self.third, largest)
+        return _largest(self.mean(rate), self.variance(rate, dispersion), rate @ self.third, largest)
 
 
 def external_second(rate: Floats, dispersion: Floats, largest: Floats) -> Floats:
@@ -98,6 +101,6 @@ def external_second(rate: Floats, dispersion: Floats, largest: Floats) -> Floats
 
 def _largest(mean: Floats, variance: Floats, third: Floats, z: Floats) -> Floats:
     """Cornish-Fisher: counts are skewed, and at low rates that decides their maximum."""
-    safe = np.maximum(variance, 1e-300)
-    skew = np.maximum(z[:, None] ** 2 - 1.0, 0.0) / 6.0 * third / safe
-    return np.asarray(mean + z[:, None] * np.sqrt(safe) + skew * (mean > 0))
+    spread = np.sqrt(np.maximum(variance, 0.0))
+    skew = np.maximum(z**2 - 1.0, 0.0) / 6.0 * third / np.maximum(variance, 1e-300)
+    return np.asarray(mean + z * spread + skew)

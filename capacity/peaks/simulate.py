@@ -10,16 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.peaks.burst import draw_largest_normal, noise_ratio
+from capacity.peaks.burst import noise_ratio
 from capacity.peaks.events import EventDraws, EventForecast, draw_event
+from capacity.peaks.plateau import competing_minutes, largest_of_minutes
 from capacity.peaks.priors import Floats
 from capacity.peaks.propagate import Network, external_second
 from capacity.peaks.seconds import Seconds
-from capacity.peaks.shape import choose_minutes
+from capacity.peaks.shape import choose_minutes, running_mean
 from capacity.peaks.spikes import Spikes
-from capacity.peaks.timeline import Ints, Timeline
+from capacity.peaks.timeline import Cell, Ints, Timeline
 
 _BLOCKS, _MINUTES_A_CELL, _DAYS_A_PHASE = 6, 10, 4
+_SMOOTH_MIN = 9  # few past events' minutes are noisy: a plateau is told from their running mean
 
 
 @dataclass(frozen=True)
@@ -172,24 +174,43 @@ def simulate(
         log_height[:, i] = log_shares[i] - np.log(np.maximum(top[futures.kappa], 1e-12))
         if i not in looked_at:
             continue
-        minutes, stands_for = choose_minutes(pooled, cell, blocks=_BLOCKS, limit=_MINUTES_A_CELL)
+        minutes = choose_minutes(pooled, cell, blocks=_BLOCKS, limit=_MINUTES_A_CELL)
         relative = spikes.profile[:, :, minutes]
         relative = relative / np.maximum(relative.max(-1, keepdims=True), 1e-300)
+        top_rate = futures.volume[:, cell.day] * np.exp(log_shares[i]) / 60.0
+        # Where many minutes compete, their own wobble is part of a second's.
+        phi = dispersion + spikes.wobble[i]
+        typical = np.median(phi, axis=0)
+        competing = _competing(network, pooled, cell, minutes, np.median(top_rate, axis=0), typical)
         for c, minute in enumerate(minutes):
-            share = np.exp(log_shares[i]) * relative[futures.kappa, :, c]
-            rate = futures.volume[:, cell.day] * share / 60.0
-            largest = draw_largest_normal(rng.random(n_samples), 60 * int(stands_for[c]))
+            here = relative[futures.kappa, :, c]
+            rate = top_rate * here
+            largest = largest_of_minutes(np.asarray(rng.random(n_samples)), competing[c])
+            outside_largest = largest[:, entry_index]
             lift: Floats | float = 1.0
             if cell.opening:
                 # A minute's busiest second is never below its mean.
-                least = 1.0 / noise_ratio(rate, dispersion, largest[:, None])
-                lift = np.maximum(_ramp_at(ramp, relative[futures.kappa, :, c]), least)
+                lift = np.maximum(_ramp_at(ramp, here), 1.0 / noise_ratio(rate, phi, outside_largest))
             at = 60.0 * line.tau[minute] + rng.integers(0, 60, n_samples)
-            service = network.worst_second(rate * lift, dispersion, largest) * doubt
+            service = network.worst_second(rate * lift, phi, largest) * doubt
             best.take_services(cell.phase, service, at)
-            outside = external_second(rate * lift, dispersion, largest) * doubt[:, entry_index]
-            best.take_entries(cell.phase, outside, at, cell.day, share, rate)
+            outside = external_second(rate * lift, phi, outside_largest) * doubt[:, entry_index]
+            best.take_entries(cell.phase, outside, at, cell.day, np.exp(log_shares[i]) * here, rate)
     return Outcome(best.service, best.service_at, best.entry, best.entry_at, best.factors(futures), log_height)
+
+
+def _competing(
+    network: Network, pooled: Floats, cell: Cell, minutes: Ints, top_rate: Floats, dispersion: Floats
+) -> Floats:
+    """Minutes of the cell that compete with each chosen one, shape (instant, service), in a typical future."""
+    part = pooled[:, cell.first : cell.stop]
+    if not cell.opening:
+        part = running_mean(part, _SMOOTH_MIN)
+    rate = (part / np.maximum(part.max(1, keepdims=True), 1e-300)).T * top_rate
+    chosen = minutes - cell.first
+    mean = network.mean(rate)
+    spread = np.sqrt(network.variance(rate[chosen], dispersion))
+    return competing_minutes(mean, chosen, spread / np.maximum(mean[chosen], 1e-300))
 
 
 def _ramp_at(ramp: Floats, relative: Floats) -> Floats:

@@ -12,12 +12,11 @@ from capacity.peaks.entries import event_axes
 from capacity.peaks.events import EventForecast, predict_event
 from capacity.peaks.evidence import PastEvent
 from capacity.peaks.priors import Floats
-from capacity.peaks.shape import PastShape, cell_peaks, mean_profile, ordinary_shares, shares
+from capacity.peaks.shape import PastShape, cell_peaks, complete, mean_profile, ordinary_shares, shares
 from capacity.peaks.timeline import Cell, Timeline
 
 _KAPPAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _NO_ORDINARY_SCALE = 0.35  # of the busiest share where not even ordinary days' shape is known
-_REMEMBERED_NOISE = 0.2  # of a minute's share worked back from a remembered busiest second
 _BLOCK = 2e7  # numbers held at once while shapes are laid on the timeline
 
 
@@ -37,6 +36,10 @@ class Spikes:
         Past events of the kind whose opening was seen by the minute.
     seen_coarse, seen_other : ndarray of int, shape (entry,)
         … by coarser intervals only; of other kinds.
+    used : tuple of str
+        Ids of the events that the profile was made of.
+    wobble : ndarray, shape (cell, entry)
+        Relative variance from minute to minute beyond counts, which adds to φ where many minutes compete.
     """
 
     kappas: Floats
@@ -46,6 +49,7 @@ class Spikes:
     seen_coarse: NDArray[np.int64]
     seen_other: NDArray[np.int64]
     used: tuple[str, ...]
+    wobble: Floats
 
 
 def learn_spikes(
@@ -57,7 +61,7 @@ def learn_spikes(
     kind: str,
     year: float,
     transaction_share: Floats,
-    remembered: Floats,
+    remembered: tuple[Floats, Floats],
 ) -> Spikes:
     """Learn profiles and peak shares from past events.
 
@@ -73,8 +77,8 @@ def learn_spikes(
         Of the promotion.
     transaction_share : ndarray, shape (entry,)
         Part of an entry's requests that comes with orders: chooses between published priors.
-    remembered : ndarray, shape (event, entry)
-        Log share of the opening minute worked back from `actual`; NaN where there is none.
+    remembered : tuple of ndarray, shape (event, entry)
+        Log share of the opening minute worked back from `actual`, NaN where there is none; and its spread.
     """
     known_day: NDArray[np.bool_] = np.asarray(np.isfinite(ordinary).all(1))
     day = np.where(known_day[:, None], ordinary, _pooled_day(ordinary, known_day))
@@ -90,12 +94,12 @@ def learn_spikes(
         sharp = ~np.asarray((fine & (weight > 0)[:, None]).any(0))
     profiles, peaks = [], []
     for kappa in kappas:
-        profile, values, noise = _lay(pasts, line, day, base, weight, sharp, float(kappa))
+        profile, values, noise, wobble = _lay(pasts, line, day, base, weight, sharp, float(kappa))
         if opening is not None:
             at = line.cells.index(opening)
-            take = ~np.isfinite(values[:, at]) & np.isfinite(remembered)
-            values[:, at] = np.where(take, remembered, values[:, at])
-            noise[:, at] = np.where(take, _REMEMBERED_NOISE, noise[:, at])
+            take = ~np.isfinite(values[:, at]) & np.isfinite(remembered[0])
+            values[:, at] = np.where(take, remembered[0], values[:, at])
+            noise[:, at] = np.where(take, remembered[1], noise[:, at])
         peaks.append(tuple(
             predict_event(
                 values[:, i], years=years, own_kind=own, kinds=kinds, target_year=year, noise=noise[:, i],
@@ -106,14 +110,9 @@ def learn_spikes(
         profiles.append(profile)
     names = tuple(e.id for e, w in zip(events, weight, strict=True) if w > 0)
     return Spikes(
-        kappas,
-        np.stack(profiles),
-        tuple(peaks),
-        fine[own].sum(0),
-        coarse[own].sum(0),
-        (fine | coarse)[~own].sum(0),
-        names,
-    )
+        kappas, np.stack(profiles), tuple(peaks), fine[own].sum(0), coarse[own].sum(0), (fine | coarse)[~own].sum(0),
+        names, wobble,
+    )  # fmt: skip
 
 
 def _lay(
@@ -124,23 +123,30 @@ def _lay(
     weight: Floats,
     sharp: NDArray[np.bool_],
     kappa: float,
-) -> tuple[Floats, Floats, Floats]:
-    """Profile (entry, minute), log peaks and their noise (event, cell, entry), in blocks of entries."""
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Profile (entry, minute), log peaks and their noise (event, cell, entry), minutes' wobble φ (cell, entry)."""
     n_entries, n_cells = day.shape[0], len(line.cells)
     values = np.full((len(pasts), n_cells, n_entries), np.nan)
-    noise = np.zeros_like(values)
+    noise, wobble = np.zeros_like(values), np.full_like(values, np.nan)
     profile = np.empty_like(base)
     step = max(1, int(_BLOCK / (line.size * max(len(pasts), 1))))
     for first in range(0, n_entries, step):
         rows = slice(first, min(first + step, n_entries))
         stack = np.empty((len(pasts), rows.stop - rows.start, line.size))
         for p, past in enumerate(pasts):
-            part = with_fields(past, rate=past.rate[rows], resolution_s=past.resolution_s[rows])
-            stack[p] = shares(part, line, day[rows], kappa=kappa)
+            part = past.rows(rows)
+            filled, doubt = complete(part, day[rows])
+            share = shares(with_fields(part, rate=filled), line, day[rows], kappa=kappa)
             for i, cell in enumerate(line.cells):
-                values[p, i, rows], noise[p, i, rows] = cell_peaks(stack[p], part.resolution_s, cell)
+                values[p, i, rows], noise[p, i, rows], wobble[p, i, rows] = cell_peaks(share, part, doubt, line, cell)
+            stack[p] = np.where(np.isfinite(part.rate), share, np.nan)
         profile[rows] = mean_profile(stack, weight, base[rows], line, sharp[rows])
-    return profile, values, noise
+    return profile, values, noise, _mean_square(wobble)
+
+
+def _mean_square(wobble: Floats) -> Floats:
+    known = np.isfinite(wobble)
+    return np.asarray((np.where(known, wobble, 0.0) ** 2).sum(0) / np.maximum(known.sum(0), 1))
 
 
 def _prior(cell: Cell, base: Floats, known_day: NDArray[np.bool_], transaction_share: Floats) -> priors.EventPrior:

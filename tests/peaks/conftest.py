@@ -187,11 +187,12 @@ class Company:
         entry = np.stack([rate[n] for n in RATES])
         reach = REACH * np.exp(rng.normal(0, self.fanout_spread, REACH.shape[1]) * (np.arange(6) >= 3))
         mean = reach.T @ entry
+        first = np.flatnonzero((tau >= -3) & (tau < 20))
         # The other minutes' worst seconds by formula: they are never a phase's worst.
         spread = np.sqrt(0.004 + 1 / np.maximum(mean, 1e-9))
         peak = mean * (1 + 2.3 * spread)
-        busy = np.unique(np.concatenate([*np.argsort(-mean, axis=1)[:, :60], np.flatnonzero((tau >= -3) & (tau < 20)), *(
-            np.flatnonzero(part)[np.argsort(-mean[k][part])[:25]]
+        busy = np.unique(np.concatenate([*np.argsort(-mean, axis=1)[:, :60], first, *(
+            np.flatnonzero(part)[np.argsort(-mean[k][part])[:50]]
             for part in (self._inside(p, i, minutes) for i in range(len(p.phases))) for k in range(3)
         )]))  # fmt: skip
         seconds = np.einsum("ems,ek->kms", self._seconds(entry[:, busy], tau[busy]), reach)
@@ -240,18 +241,18 @@ def build(
         for kind in kinds:
             p = promotion(year, kind, hour=hours.get(year, 20))
             growth = 1.1 ** (year - 2023)
-            rows, people, _ = company.event(p, 2e6 * growth, 1e5 * growth)
+            rows, people, _ = company.event(p, 2e7 * growth, 1e6 * growth)
             frames.append(rows)
             history.append(people)
             past.append(p)
-            ordinary, days = _ordinary(company, p.starts_at - timedelta(days=31), 28, 2e6 * growth, 1e5 * growth)
+            ordinary, days = _ordinary(company, p.starts_at - timedelta(days=31), 28, 2e7 * growth, 1e6 * growth)
             frames.append(ordinary)
             history.append(days)
-    ordinary, days = _ordinary(company, datetime(2026, 9, 20, tzinfo=ZONE), 30, 2e6 * 1.33, 1e5 * 1.33)
+    ordinary, days = _ordinary(company, datetime(2026, 9, 20, tzinfo=ZONE), 30, 2e7 * 1.33, 1e6 * 1.33)
     frames.append(ordinary)
     history.append(days)
     target = promotion(2026, hour=hours.get(2026, 20))
-    _, people, truth = company.event(target, 2e6 * 1.33, 1e5 * 1.33)
+    _, people, truth = company.event(target, 2e7 * 1.33, 1e6 * 1.33)
     people = people.set_index("date")
 
     def samples(column: str) -> xr.DataArray:

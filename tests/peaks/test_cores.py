@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from capacity.peaks.burst import draw_largest_normal, estimate_dispersion
 from capacity.peaks.events import EventDraws, draw_event, predict_event, shared_correlation
 from capacity.peaks.evidence import minute_grid
+from capacity.peaks.plateau import competing_minutes, largest_of_minutes
 from capacity.peaks.priors import EventPrior
-from capacity.peaks.propagate import Network
-from capacity.peaks.shape import PastShape, choose_minutes, concentration, shares
+from capacity.peaks.propagate import Network, external_second
+from capacity.peaks.shape import PastShape, cell_peaks, choose_minutes, complete, concentration, shares
 from capacity.peaks.timeline import Cell, lay_out, past_day, past_minute
 from capacity.peaks.volume import fit_rates, level_before, log_ratio
 
@@ -116,20 +117,20 @@ def test_propagation_is_the_direct_sum(n_entries: int, n_services: int, seed: in
     reach, rate = rng.random((n_entries, n_services)) * 3, rng.random((7, n_entries)) * 100
     none = np.zeros(n_entries)
     direct = np.array([[sum(r[e] * reach[e, s] for e in range(n_entries)) for s in range(n_services)] for r in rate])
-    np.testing.assert_allclose(Network.of(reach).worst_second(rate, none, np.zeros(7)), direct)
+    np.testing.assert_allclose(Network.of(reach).worst_second(rate, none, np.zeros((7, 1))), direct)
 
 
 def test_sparse_and_dense_networks_agree() -> None:
     rng = np.random.default_rng(6)
     reach = np.where(rng.random((8, 100)) < 0.05, rng.random((8, 100)) * 3, 0.0)
-    rate, phi, z = rng.random((5, 8)) * 1000, np.full(8, 0.01), rng.random(5) * 3
+    rate, phi, z = rng.random((5, 8)) * 1000, np.full(8, 0.01), rng.random((5, 1)) * 3
     dense = Network(reach, reach**2, reach + reach**2, reach + 3 * reach**2 + reach**3).worst_second(rate, phi, z)
     np.testing.assert_allclose(Network.of(reach).worst_second(rate, phi, z), dense)
 
 
 def test_callers_worst_seconds_do_not_add_up() -> None:
     network = Network.of(np.array([[1.0, 0, 1.0], [0, 1.0, 1.0]]))
-    worst = network.worst_second(np.array([[100.0, 100.0]]), np.full(2, 0.01), np.array([2.3]))[0]
+    worst = network.worst_second(np.array([[100.0, 100.0]]), np.full(2, 0.01), np.array([[2.3]]))[0]
     assert 200 < worst[2] < worst[0] + worst[1]
 
 
@@ -141,7 +142,7 @@ def test_simulated_seconds_of_a_callee_reach_the_predicted_worst() -> None:
     entry = rng.poisson(np.maximum(noisy, 0))
     callee = (2 * entry[:, :, 0] + entry[:, :, 1]).max(1)
     network = Network.of(np.array([[2.0], [1.0]]))
-    predicted = network.worst_second(np.full((1, 2), rate), np.full(2, phi), np.array([2.319]))
+    predicted = network.worst_second(np.full((1, 2), rate), np.full(2, phi), np.array([[2.319]]))
     assert float(predicted[0, 0]) == pytest.approx(callee.mean(), rel=0.01)
 
 
@@ -221,11 +222,11 @@ def test_shares_of_a_day_add_up_to_one_and_ignore_its_volume() -> None:
     line = _line()
     rate = np.random.default_rng(9).random((2, line.size)) + 0.1
     rate[:, 100:120] = np.nan
-    past = PastShape(rate, np.full_like(rate, 60.0), line.clock)
+    past = PastShape(rate, np.full_like(rate, 60.0), line.clock, line.day)
     found = shares(past, line, np.ones((2, 1440)), kappa=1.0)
     for day in range(2):
         np.testing.assert_allclose(found[:, line.day == day].sum(1), 1.0)
-    doubled = PastShape(rate * 2, past.resolution_s, past.clock)
+    doubled = PastShape(rate * 2, past.resolution_s, past.clock, past.day)
     np.testing.assert_allclose(shares(doubled, line, np.ones((2, 1440)), kappa=1.0), found)
 
 
@@ -233,7 +234,7 @@ def test_days_with_lost_logs_are_unknown() -> None:
     line = _line()
     rate = np.ones((1, line.size))
     rate[0, :300] = np.nan
-    found = shares(PastShape(rate, np.full_like(rate, 60.0), line.clock), line, np.ones((1, 1440)), kappa=1.0)
+    found = shares(PastShape(rate, np.full_like(rate, 60.0), line.clock, line.day), line, np.ones((1, 1440)), kappa=1.0)
     assert np.isnan(found[0, line.day == 0]).all()
     assert np.isfinite(found[0, line.day == 1]).all()
 
@@ -243,7 +244,7 @@ def test_a_moved_start_lies_between_multiplicative_and_clock_free() -> None:
     ordinary = 1 + 0.8 * np.sin(2 * np.pi * (np.arange(1440) - 840) / 1440)[None]
     past_clock = (line.clock + 240) % 1440  # the past one began at midnight
     rate = ordinary[:, past_clock] * np.where((line.tau >= 0) & (line.tau < 3), 10.0, 1.0)
-    past = PastShape(rate, np.full_like(rate, 60.0), past_clock)
+    past = PastShape(rate, np.full_like(rate, 60.0), past_clock, line.day)
     peaks = [shares(past, line, ordinary, kappa=k)[0, line.tau == 0][0] for k in (0.0, 0.5, 1.0)]
     assert peaks == sorted(peaks)
     # κ = 1: ten times what the ordinary day has at 20:00.
@@ -265,10 +266,46 @@ def test_hours_hide_the_busiest_minute() -> None:
 
 def test_chosen_minutes_hold_every_entrys_maximum() -> None:
     profile = np.random.default_rng(10).random((4, 600))
-    minutes, stands_for = choose_minutes(profile, Cell(0, 0, 100, 500, False), blocks=6, limit=10)
+    minutes = choose_minutes(profile, Cell(0, 0, 100, 500, False), blocks=6, limit=10)
     assert set(profile[:, 100:500].argmax(1) + 100) <= set(minutes.tolist())
     assert len(minutes) <= 10
-    assert (stands_for >= 1).all()
+
+
+@pytest.mark.parametrize("rate", [3.0, 40.0, 2000.0])
+def test_worst_second_of_an_hour_of_counts(rate: float) -> None:
+    rng = np.random.default_rng(11)
+    minute = rate * (1 - 0.1 * np.linspace(-1, 1, 60) ** 2)  # a hill an hour wide
+    worst = rng.poisson(np.repeat(minute, 60), (600, 3600)).max(1)
+    n = competing_minutes(minute[:, None], np.array([29]), np.array([[rate**-0.5]]))
+    z = largest_of_minutes(rng.random(4000), n[0])
+    found = external_second(np.full((4000, 1), rate), np.zeros(1), z)
+    assert float(np.median(found)) == pytest.approx(float(np.median(worst)), rel=0.03, abs=0.5)
+    assert np.quantile(found, 0.95) == pytest.approx(np.quantile(worst, 0.95), rel=0.04, abs=0.9)  # counts are whole
+
+
+def test_days_kept_in_part_are_completed_from_people() -> None:
+    line = _line()
+    rate = np.ones((1, line.size))
+    rate[0, line.tau == 0] = 50.0
+    volume = float(rate[0, line.day == 0].sum() * 60)
+    kept = np.where(np.abs(line.tau) < 240, rate, np.nan)
+    past = PastShape(
+        kept, np.full_like(rate, 60.0), line.clock, line.day, {0: np.array([volume]), 1: np.array([volume])}
+    )
+    filled, noise = complete(past, np.ones((1, 1440)))
+    np.testing.assert_allclose(filled[0, line.day == 0], rate[0, line.day == 0])
+    assert (noise[0, line.day == 0] > 0).all()
+
+
+def test_the_maximum_of_many_counts_is_not_taken_for_their_mean() -> None:
+    line = _line()
+    rng = np.random.default_rng(12)
+    counts = rng.poisson(np.full((200, line.size), 20.0))
+    past = PastShape(counts / 60, np.full(counts.shape, 60.0), line.clock, line.day)
+    share = shares(past, line, np.ones((200, 1440)), kappa=1.0)
+    found, _, wobble = cell_peaks(share, past, np.zeros(counts.shape), line, Cell(0, 0, 0, 1440, False))
+    assert np.median(found) == pytest.approx(np.log(1 / 1440), abs=0.1)
+    assert np.median(wobble) < 0.1  # it is all counts
 
 
 def test_any_interval_width_lands_on_minutes() -> None:

@@ -126,7 +126,7 @@ def test_traffic_corrects_a_wrong_fanout(make_world: Callable[..., Any]) -> None
 def test_what_a_limit_turned_away_is_demand(make_world: Callable[..., Any]) -> None:
     world = make_world(7)
     frame = world.traffic.frame.copy()
-    limited = frame["service"].eq("checkout") & frame["peak_qps"].gt(60)
+    limited = frame["service"].eq("checkout") & frame["peak_qps"].gt(600)
     below = frame["service"].isin(["inventory"]) & frame["ts"].isin(frame.loc[limited, "ts"])
     frame["rejected"] = np.where(limited, frame["requests"] * 0.5, 0.0)
     frame.loc[below, ["requests", "peak_qps"]] *= 0.5
@@ -184,7 +184,7 @@ def test_no_traffic_at_all_still_answers(world: Any, peaks: Peaks, empty: str | 
 
 def test_a_remembered_peak_narrows_what_no_traffic_tells(world: Any) -> None:
     day = world.demand.history.set_index("date").loc["2025-11-11"]
-    actual = Actual(dau=day["dau"], dat=day["dat"], peak_qps={"checkout": 130.0})
+    actual = Actual(dau=day["dau"], dat=day["dat"], peak_qps={"checkout": 1300.0})
     past = tuple(p.model_copy(update={"actual": actual}) if p.id == "2025-double11" else p for p in world.demand.past)
     blind = forecast_peaks(world.demand, None, services=world.catalog)
     told = forecast_peaks(replace(world.demand, past=past), None, services=world.catalog)
