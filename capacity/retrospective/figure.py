@@ -1,7 +1,7 @@
 """The review's figures."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -150,7 +150,8 @@ def draw_miss(review: "Review", service: str | None = None) -> Chart:
     axes.axhline(1.0, color=GREY, lw=1.0)
     axes.set_xticks(range(len(terms) + 1), [*names, "all together"])
     axes.set_ylabel("actual ÷ forecast's centre")
-    axes.margins(y=0.15)
+    reach = [1.0, *np.exp(ends)]
+    axes.set_ylim(min(reach) - 0.1 * np.ptp(reach) - 0.01, max(reach) + 0.15 * np.ptp(reach) + 0.01)
     title = f"Why the peak of {entry} came at {total:.2f} times the forecast's centre"
     factors = ", ".join(f"{name} × {np.exp(term):.3f}" for name, term in zip(names, terms, strict=True))
     return Chart(
@@ -163,26 +164,28 @@ def draw_demand(review: "Review", service: str | None = None) -> Chart:
     _ = service
     figure = new_figure(8.0, 4.8)
     panels = figure.subplots(2, 1, sharex=True)
+    days = sorted(review.demand["date"].unique())
     said = []
     for axes, metric in zip(panels, ("dau", "dat"), strict=True):
         part = review.demand[review.demand["metric"] == metric].sort_values("date")
-        days = pd.to_datetime(part["date"])
-        draw_band(axes, days, part["forecast_q05"], part["forecast_q95"], coverage=0.9)
-        axes.plot(days, part["forecast_q50"], color=BLUE, lw=1.2)
-        sure = part["floor_because"] == ""
-        axes.plot(days[sure], part["actual"][sure], "o", color=INK, markersize=4)
-        axes.plot(days[~sure], part["actual"][~sure], "o", color=INK, markerfacecolor="white", markersize=5)
-        if len(part):
-            label_line(axes, days.iloc[-1], part["forecast_q50"].iloc[-1], "forecast", color=BLUE)
+        for place, row in enumerate(rows_of(part)):
+            axes.plot([place, place], [row["forecast_q05"], row["forecast_q95"]], color=BLUE, alpha=0.35, lw=9)
+            axes.plot([place], [row["forecast_q50"]], marker="_", color=BLUE, markersize=14)
+            face = "white" if row["floor_because"] else INK
+            axes.plot([place], [row["actual"]], marker="o", color=INK, markerfacecolor=face, markersize=6)
+            if np.isfinite(row["actual"]):
+                label_line(axes, place + 0.02, row["actual"], format_number(row["actual"]))
         axes.set_ylabel(metric.upper())
         axes.set_ylim(bottom=0.0)
+        axes.set_xlim(-0.6, max(len(days), 1) - 0.4)
         number_axis(axes.yaxis)
         inside = part["inside_band"].dropna()
         said.append(f"{metric.upper()} inside on {int(inside.sum())} of {len(inside)} days")
-    panels[0].legend(loc="upper left", fontsize=8)
-    panels[1].tick_params(axis="x", rotation=30)
-    title = f"{'; '.join(said)} (● actual, ○ a floor: requests were turned away)"
-    return Chart(figure, title, f"Two line charts of forecast bands with actual days. {title}.", review.demand)
+    step = max(1, -(-len(days) // 12))
+    panels[1].set_xticks(range(0, len(days), step), [str(day) for day in days[::step]])
+    panels[0].set_title("bar: 90 % interval   ●: actual   ○: a floor of it", fontsize=9, loc="left")
+    title = f"People and orders against their 90 % interval: {'; '.join(said)}"
+    return Chart(figure, title, f"Two range charts of forecast and actual by day. {title}.", review.demand)
 
 
 def draw_incidents(review: "Review", service: str | None = None) -> Chart:
@@ -192,23 +195,25 @@ def draw_incidents(review: "Review", service: str | None = None) -> Chart:
     axes = figure.subplots()
     colors = dict(zip(STEPS, (ORANGE, BLUE, GREY, INK), strict=True))
     rows = rows_of(part)
+    names = []
     for place, row in enumerate(reversed(rows)):
-        begin = row["starts_at"].tz_localize(None)
-        times = {step: row[step].tz_localize(None) for step in STEPS if row[step] is not pd.NaT}
-        end = max([begin, *times.values()])
-        style: dict[str, Any] = {"color": GREY, "lw": 3, "alpha": 0.5}
-        axes.plot([begin, end], [place, place], **style)
-        axes.plot([begin], [place], marker="|", color=VERMILION, markersize=12)
-        for step, moment in times.items():
-            axes.plot([moment], [place], marker="o", color=colors[step], markersize=6)
-        if "resolved" not in times:
+        minutes = {
+            step: (row[step] - row["starts_at"]).total_seconds() / 60.0 for step in STEPS if row[step] is not pd.NaT
+        }
+        end = max([0.0, *minutes.values()])
+        axes.plot([0.0, end], [place, place], color=GREY, lw=3, alpha=0.5)
+        for step, minute in minutes.items():
+            axes.plot([minute], [place], marker="o", color=colors[step], markersize=6)
+        if "resolved" not in minutes:
             label_line(axes, end, place, "not resolved", color=VERMILION)
-    axes.set_yticks(range(len(rows)), [str(row["service"] or row["id"])[:24] for row in reversed(rows)])
+        names.append(f"{str(row['service'] or row['id'])[:24]}, {row['starts_at']:%m-%d %H:%M}")
+    axes.set_yticks(range(len(rows)), names)
+    axes.set_ylim(-0.6, max(len(rows), 1) - 0.4)
+    axes.set_xlabel("minutes after the start")
     for step, color in colors.items():
         axes.plot([], [], "o", color=color, label=step)
     if rows:
-        axes.legend(loc="upper right", fontsize=8, ncols=4)
-    axes.tick_params(axis="x", rotation=30)
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), fontsize=8, ncols=4)
     measures = {row["measure"]: row for row in rows_of(review.mean_times)}
     resolved = measures["mttr"]
     title = f"{len(rows)} incidents; MTTR {format_number(number(resolved['minutes']))} min (n = {resolved['n']})"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from capacity.journal import Entry, Journal
 from capacity.promotion import Phase, Promotion
+from capacity.retrospective.frames import rows_of
 from capacity.retrospective.incidents import Incident
 
 if TYPE_CHECKING:
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 
 LATE = timedelta(minutes=5)  # a switch thrown later than this after its planned time is called late
 RESTORED_LATE = timedelta(minutes=15)
+BEYOND = 1.05  # a limiter counts in its own way: a little above its limit is none
+MATERIAL = 0.05  # of a service's forecast peak: what eases it less leaves its actual as it is
 _FAILED = re.compile(r"\b(fail|fails|failed|failure|unsuccessful)\b|失败|未通过", re.IGNORECASE)
 _PASSED = re.compile(r"\b(pass|passed|ok|succeeded|successful|success)\b|成功|通过", re.IGNORECASE)
+_LINK = re.compile(r"https?://|\brunbook", re.IGNORECASE)
 _NOT = re.compile(r"\b(0|no|not|without|never|none)\W+(\w+\W+)?$", re.IGNORECASE)
 
 
@@ -52,14 +56,17 @@ def find(
     promotion: Promotion,
     incidents: Sequence[Incident],
     orphans: Sequence[Entry],
+    *,
+    capacity: "pd.DataFrame",
 ) -> tuple[Finding, ...]:
-    """Return everything the journal shows, the most pressing first."""
+    """Return everything to look at in journal and limits, the most pressing first."""
     found = [
         *check_degradation(journal, document.get("degradation") or (), promotion),
         *check_changes(journal, promotion),
         *_unresolved(incidents),
+        *check_limits(capacity),
         *check_drills(journal),
-        *_alerts(journal),
+        *_alerts(journal, incidents),
         *_loose_ends(journal, orphans),
     ]
     return tuple(found)
@@ -114,8 +121,11 @@ class SwitchedOff:
         return self.starts_at < phase.ends_at and (self.ends_at is None or self.ends_at > phase.starts_at)
 
 
-def switched_off(journal: Journal, ladder: Iterable[Mapping[str, Any]]) -> tuple[SwitchedOff, ...]:
-    """Return what degradations took off which service, and when, by the journal."""
+def switched_off(journal: Journal, document: Mapping[str, Any]) -> tuple[SwitchedOff, ...]:
+    """Return what degradations took off which service, and when, by the journal; what they hardly eased is left out."""
+    ladder = document.get("degradation") or ()
+    said = document.get("services") or {}
+    forecast_qps = {name: float((one.get("peak_qps") or {}).get("q50") or 0.0) for name, one in said.items()}
     steps = {str(step.get("feature")): step for step in ladder}
     spans: list[tuple[str, datetime, datetime | None]] = []
     standing: dict[str, datetime] = {}
@@ -129,7 +139,7 @@ def switched_off(journal: Journal, ladder: Iterable[Mapping[str, Any]]) -> tuple
         SwitchedOff(str(service), feature, begin, end)
         for feature, begin, end in spans
         for service, saved in (steps.get(feature, {}).get("saves_qps") or {}).items()
-        if saved
+        if saved >= MATERIAL * forecast_qps.get(service, 0.0)
     )
 
 
@@ -173,6 +183,20 @@ def check_changes(journal: Journal, promotion: Promotion) -> list[Finding]:
             says = f"changed inside the freeze, excepted only {minutes:.0f} min later: {change.text}"
             found.append(_about("exception_afterwards", says, change))
     return found
+
+
+def check_limits(capacity: "pd.DataFrame") -> list[Finding]:
+    """Return services that let in more than their planned limit without turning anything away."""
+    return [
+        Finding(
+            "limit_not_in_force",
+            f"{row['service']}: {row['peak_qps']:.4g}/s came, {row['peak_of_limit']:.0%} of its planned cluster limit, "
+            "and nothing was turned away: the limit was not in force",
+            service=row["service"],
+        )
+        for row in rows_of(capacity)
+        if row["peak_of_limit"] > BEYOND and row["rejected"] == 0 and row["judged_by"] == "peak"
+    ]
 
 
 def check_drills(journal: Journal) -> list[Finding]:
@@ -263,11 +287,13 @@ def _unresolved(incidents: Sequence[Incident]) -> list[Finding]:
     ]
 
 
-def _alerts(journal: Journal) -> list[Finding]:
+def _alerts(journal: Journal, incidents: Sequence[Incident]) -> list[Finding]:
+    named = {name for incident in incidents for name in (incident.start.id, incident.start.ref)}
     return [
         _about("alert_without_runbook", f"the alert names no runbook: {entry.text}", entry)
         for entry in journal.of_kind("alert")
-        if not (entry.ref or "").strip()
+        # A ref that names the incident says what happened, not what to do.
+        if (not (entry.ref or "").strip() or entry.ref in named) and not _LINK.search(entry.text)
     ]
 
 

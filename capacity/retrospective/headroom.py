@@ -57,7 +57,8 @@ class Rows:
     host_at
         Position of each row's pool and moment together, below ``n_cells``.
     seconds, requests, rejected, rate, second
-        Length of the interval; requests in it and those turned away; its mean and its busiest second, requests/s.
+        Length of the interval; requests in it and those turned away; its mean and its busiest second, requests/s. Of
+        what waits in queues both are the mean over the time it may wait.
     serving
         Instances serving, of the pool where the service has none of its own.
     broken, judged
@@ -102,6 +103,12 @@ def lay_out_rows(observed: Observed, planned: Planned, catalog: "Catalog | None"
     has_own = np.zeros(len(planned.services), dtype=bool)
     has_own[of[np.isfinite(own)]] = True
     broken, judged = _judge_slo(frame, of, planned.services, catalog)
+    rate, second = frame["rate_qps"].to_numpy(), frame["second_qps"].to_numpy()
+    for place in np.flatnonzero(planned.may_wait_s > MINUTE_S):
+        own = of == place
+        rate = np.where(own, 0.0, rate)
+        rate[own] = _drained(moments[own], frame["requests"].to_numpy()[own], planned.may_wait_s[place])
+        second = np.where(own, rate, second)
     return Rows(
         of,
         host_at,
@@ -109,8 +116,8 @@ def lay_out_rows(observed: Observed, planned: Planned, catalog: "Catalog | None"
         frame["interval_s"].to_numpy(),
         frame["requests"].to_numpy(),
         frame["rejected"].to_numpy(),
-        frame["rate_qps"].to_numpy(),
-        frame["second_qps"].to_numpy(),
+        rate,
+        second,
         np.where(has_own[of], own, by_cell[host_at]),
         broken,
         judged,
@@ -140,7 +147,8 @@ def measure_headroom(rows: Rows, planned: Planned, peaks: pd.DataFrame, catalog:
         second lay below what the service could safely take (instances serving × q05 of the capacity, and below the
         plan's limit where that protects others); where only the interval's mean is known they are
         ``possibly_wrongly_rejected``. ``wasted_cost`` is of instances above what the largest peak needed,
-        ``idle_cost`` above what each hour needed, both with the reserve for lost zones.
+        ``idle_cost`` above what each hour needed, both with the reserve for lost zones. What comes through queues alone
+        is judged by its mean over the time it may wait (``judged_by``).
     """
     n = len(planned.services)
     columns: dict[str, Floats] = _against(rows, planned, peaks)
@@ -155,6 +163,7 @@ def measure_headroom(rows: Rows, planned: Planned, peaks: pd.DataFrame, catalog:
             "tier": [catalog[s].tier if catalog is not None and s in catalog else "" for s in planned.services],
             "decision": planned.decision,
             "capacity_evidence": planned.evidence,
+            "judged_by": [f"mean of {wait:.0f} s" if wait > MINUTE_S else "peak" for wait in planned.may_wait_s],
         }
         | {name: columns[name] for name in UNITS}
     )
@@ -187,6 +196,12 @@ def needed_instances(
     return np.asarray(np.ceil(np.round(np.asarray(load, dtype=float) / (capacity_qps * kept * ceiling), 9)))
 
 
+def _drained(moments: NDArray[np.datetime64], requests: Floats, may_wait_s: float) -> Floats:
+    """Return the rate at which work that came by each moment must be done for none to wait too long, on average."""
+    rolling = pd.Series(requests, index=pd.DatetimeIndex(moments)).sort_index().rolling(f"{int(may_wait_s)}s").sum()
+    return np.asarray(rolling.to_numpy() / may_wait_s)
+
+
 def _judge_slo(
     frame: pd.DataFrame, of: Places, services: Sequence[str], catalog: "Catalog | None"
 ) -> tuple[Mask, Mask]:
@@ -212,6 +227,9 @@ def _against(rows: Rows, planned: Planned, peaks: pd.DataFrame) -> dict[str, Flo
     for row in rows_of(peaks.sort_values("actual", na_position="first")):
         peak[place[row["service"]]] = row["actual"]
         at[place[row["service"]]] = row["peak_at"].tz_convert("UTC").tz_localize(None).to_datetime64()
+    for queue in np.flatnonzero(planned.may_wait_s > MINUTE_S):
+        own = rows.of == queue
+        peak[queue], at[queue] = rows.rate[own].max(), rows.moments[own][int(rows.rate[own].argmax())]
     here = rows.moments == at[rows.of]
     at_peak = _largest(rows.serving[here], rows.of[here], n)
     capacity, used = planned.instances * planned.capacity_q50, at_peak * planned.capacity_q50

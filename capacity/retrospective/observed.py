@@ -126,7 +126,8 @@ def busiest(observed: Observed) -> pd.DataFrame:
     out.loc[known, "peak_at"] = second.loc[known, "ts"]
     out.loc[known, "interval_s"] = second.loc[known, "interval_s"]
     out.loc[known, "resolution"] = "second"
-    coarse = rows[rows["interval_s"] > MINUTE_S].groupby(keys)["rate_qps"].max().reindex(out.index)
+    blind = rows[(rows["interval_s"] > MINUTE_S) & rows["second_qps"].isna()]
+    coarse = blind.groupby(keys)["rate_qps"].max().reindex(out.index)
     hidden = (out["resolution"] != "interval") & (coarse * HOUR_PEAK > out["minute_qps"])
     out.loc[hidden, "resolution"] = "interval"
     totals = rows.groupby(keys)[["requests", "rejected"]].sum(min_count=1)

@@ -35,6 +35,8 @@ class Planned:
         Whether another service's capacity set the limit.
     decision, evidence
         What was to be done, and what the capacity rests on.
+    may_wait_s
+        How long what reaches it through queues alone may wait; 0 for what is answered at once.
     zones, instance_cost, counts
         From the catalogue: zones, currency per instance-hour, and whether there are instances to count at all.
     zone_losses, ceiling
@@ -51,6 +53,7 @@ class Planned:
     protects_others: NDArray[np.bool_]
     decision: tuple[str, ...]
     evidence: tuple[str, ...]
+    may_wait_s: Floats
     zones: NDArray[np.int64]
     instance_cost: Floats
     counts: NDArray[np.bool_]
@@ -84,12 +87,24 @@ def read_planned(document: Mapping[str, Any], services: Sequence[str], catalog: 
         ),
         decision=tuple(str(one.get("decision") or "") for one in said),
         evidence=tuple(str(one.get("capacity_evidence") or "none") for one in said),
+        may_wait_s=_waits(services, catalog),
         zones=np.array([entry.zones if entry else 1 for entry in entries], dtype=np.int64),
         instance_cost=np.array([entry.instance_cost if entry else np.nan for entry in entries]),
         counts=np.array([entry is not None and not entry.is_fixed for entry in entries]),
         zone_losses=int(risk.get("zone_losses") or 0),
         ceiling=float(risk.get("utilization_ceiling") or 1.0),
     )
+
+
+def _waits(services: Sequence[str], catalog: "Catalog | None") -> Floats:
+    """Return the shortest delay that callers allow, where all of them call through a queue and nobody from outside."""
+    waits: dict[str, float] = {}
+    for service in catalog.values() if catalog is not None else ():
+        for call in service.calls:
+            allowed = call.max_delay_s if call.is_async else 0.0
+            waits[call.to] = min(waits.get(call.to, allowed), allowed)
+    entries = set(catalog.entries) if catalog is not None else set()
+    return np.array([0.0 if name in entries else waits.get(name, 0.0) for name in services])
 
 
 def _positive(value: object) -> float:

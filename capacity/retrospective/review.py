@@ -65,16 +65,16 @@ def review(plan: "Plan", traffic: "Traffic", *, daily_activity: "DailyActivity",
     observed = observe(traffic, promotion)
     floor_days = _floor_days(observed, catalog)
     demand = compare_demand(document, daily_activity, promotion, floor_days)
-    services = compare_peaks(observed, forecast, catalog, switched_off(journal, document.get("degradation") or ()))
+    services = compare_peaks(observed, forecast, catalog, switched_off(journal, document))
     planned = read_planned(document, observed.services, catalog)
     rows = lay_out_rows(observed, planned, catalog)
     capacity = measure_headroom(rows, planned, services, catalog)
     attribution = attribute_miss(observed, forecast, catalog, daily_activity.totals(), services)
     incidents, orphans = link_incidents(journal)
-    findings = find(journal, document, promotion, incidents, orphans)
+    findings = find(journal, document, promotion, incidents, orphans, capacity=capacity)
     written, proposed = (
         journal_actions(journal),
-        propose_actions(findings, capacity, services, promotion, catalog),
+        propose_actions(findings, capacity, services, promotion, catalog, entries=attribution.entries),
     )
     times = mean_times(incidents)
     decomposition = attribution.to_frame(floor_days)

@@ -26,6 +26,7 @@ _PROMPTS = {
     "unresolved_incident": (AT_ONCE, "Close or hand over the incident"),
     "freeze_violation": (SOON, "Explain, and except or revert"),
     "exception_afterwards": (SOON, "Settle who may except a change beforehand"),
+    "limit_not_in_force": (SOON, "Bring the planned limit into force"),
     "failed_drill": (SOON, "Repeat the drill until it passes"),
     "drill_without_outcome": (SOON, "Write down how the drill went"),
     "degraded_late": (SOON, "Find why the switch was late"),
@@ -65,8 +66,13 @@ def propose_actions(
     services: pd.DataFrame,
     promotion: Promotion,
     catalog: "Catalog | None",
+    *,
+    entries: Sequence[str],
 ) -> tuple[Action, ...]:
-    """Return the actions that findings, broken SLOs, and missed peaks call for, the most pressing first."""
+    """Return the actions that findings, broken SLOs, and missed peaks call for, the most pressing first.
+
+    Of missed peaks only those of the entries: what lies behind them follows them.
+    """
     last = promotion.dates[-1]
     found = [
         Action(
@@ -83,7 +89,8 @@ def propose_actions(
         whose = f" ({', '.join(named)})" if named else ""
         text = f"Write runbooks for {len(alerts)} alerts that name none{whose}"
         found.append(Action(text=_text(text), due=last + SOON))
-    return (*sorted(found, key=lambda action: action.due or last), *_of_services(capacity, services, last, catalog))
+    above = services[(services["actual"] > services["forecast_q95"]) & services["service"].isin(entries)]
+    return (*sorted(found, key=lambda action: action.due or last), *_of_services(capacity, above, last, catalog))
 
 
 def actions_frame(actions: Mapping[str, Sequence[Action]]) -> pd.DataFrame:
@@ -96,7 +103,7 @@ def actions_frame(actions: Mapping[str, Sequence[Action]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["text", "owner", "due", "status", "source"])
 
 
-def _of_services(capacity: pd.DataFrame, services: pd.DataFrame, last: date, catalog: "Catalog | None") -> list[Action]:
+def _of_services(capacity: pd.DataFrame, above: pd.DataFrame, last: date, catalog: "Catalog | None") -> list[Action]:
     found = []
     for row in rows_of(capacity):
         name = str(row["service"])
@@ -112,7 +119,6 @@ def _of_services(capacity: pd.DataFrame, services: pd.DataFrame, last: date, cat
             count = f"{row['wrongly_rejected']:.0f}"
             text = f"{name}: {count} requests were turned away below its safe capacity; check its limits"
             found.append(Action(text=_text(text), owner=owner, due=last + SOON))
-    above = services[services["actual"] > services["forecast_q95"]]
     for name in sorted(above["service"].unique()):
         phases = ", ".join(above.loc[above["service"] == name, "phase"])
         text = f"{name}: its peak lay above the 90 % band ({phases}); see the split of the miss"

@@ -238,7 +238,7 @@ def document() -> dict[str, Any]:
             "instance_capacity_qps": {"q05": 18.0, "q50": 20.0, "q95": 22.0},
             "capacity_evidence": "measured",
             "instances": 30,
-            "cluster_limit_qps": 540.0,
+            "cluster_limit_qps": 5400.0,
             "limited_by": [name],
         }
         for name in SERVICES

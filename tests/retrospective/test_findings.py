@@ -136,7 +136,12 @@ def test_drills_and_runbooks(world: Any) -> None:
     world.say("drill", "2026-11-09T03:00", "zone failover passed")
     world.say("drill", "2026-11-09T04:00", "ran as planned")
     world.say("alert", "20:01", "p99", ref="https://runbooks/shop")
+    world.say("alert", "20:02", "p95, see https://runbooks/search")
     assert kinds(world.review()) == ["failed_drill", "drill_without_outcome"]
+    world.say("incident_start", "20:03", "slow", service="shop", ref="INC-7")
+    world.say("resolved", "20:09", ref="INC-7")
+    world.say("alert", "20:04", "p95 above its objective", service="shop", ref="INC-7")
+    assert "alert_without_runbook" in kinds(world.review())
 
 
 def test_actions_written_down_keep_owner_due_and_state(world: Any) -> None:

@@ -32,7 +32,7 @@ def test_needed_instances(load: float, zones: int, losses: int, ceiling: float, 
 def test_peak_against_limit_and_capacity(world: Any) -> None:
     row = of(world.review(), "shop")
     peak = world.traffic.loc[world.traffic["service"] == "shop", "peak_qps"].max()
-    assert row["peak_of_limit"] == pytest.approx(peak / 540.0)
+    assert row["peak_of_limit"] == pytest.approx(peak / 5400.0)
     assert row["peak_of_planned_capacity"] == pytest.approx(peak / 600.0)
     world.traffic.loc[world.rows("shop", "20:00", "20:01"), "instances"] = 25.0
     assert of(world.review(), "shop")["peak_of_used_capacity"] == pytest.approx(peak / 500.0)
@@ -149,3 +149,33 @@ def test_less_than_believed_is_learnt_only_from_the_service_itself(build_world: 
     assert [le.scope["service"] for le in found] == ([] if blame == "db" else ["shop"])
     if found:
         assert 12.0 / 20.0 < found[0].quantiles.q50 < 1.0
+
+
+def test_what_waits_in_a_queue_is_judged_by_its_mean_over_the_wait(world: Any) -> None:
+    shop = world.catalog["shop"]
+    calls = [
+        {"to": "db", "per_request": 2.0},
+        {"to": "rec", "per_request": 0.5, "mode": "async", "max_delay_s": 1800.0},
+    ]
+    queued = type(shop).model_validate(shop.model_dump(exclude_unset=True) | {"calls": calls})
+    world.catalog = type(world.catalog).from_services(
+        [queued if name == "shop" else service for name, service in world.catalog.items()]
+    )
+    at = world.traffic["service"] == "rec"
+    world.traffic.loc[at, ["requests", "peak_qps"]] = [60.0 * 10.0, 20.0]
+    world.traffic.loc[world.rows("rec", "20:00", "20:01"), ["requests", "peak_qps"]] = [60.0 * 310.0, 900.0]
+    row = of(world.review(), "rec")
+    assert row["judged_by"] == "mean of 1800 s"
+    assert row["peak_qps"] == pytest.approx((29 * 10.0 + 310.0) / 30.0)
+    assert row["instances_needed"] == np.ceil(20.0 / 18.0 * 1.5)
+    assert of(world.review(), "shop")["judged_by"] == "peak"
+
+
+def test_a_limit_that_turned_nobody_away_was_not_in_force(world: Any) -> None:
+    world.document["services"]["search"]["cluster_limit_qps"] = 700.0
+    review = world.review()
+    says = review.findings.loc[review.findings["kind"] == "limit_not_in_force", "says"]
+    assert any(text.startswith("search: 1256/s came, 179% of its planned cluster limit") for text in says)
+    world.traffic.loc[world.rows("search", "20:00", "20:01"), "rejected"] = 100.0
+    review = world.review()
+    assert "search" not in set(review.findings.loc[review.findings["kind"] == "limit_not_in_force", "service"])

@@ -23,14 +23,16 @@ def busy(world: Any) -> Any:
 
 
 def test_verdict_is_three_sentences_with_numbers(build_world: Callable[..., Any]) -> None:
-    review = build_world({"peak_share": 1.3}).review()
+    world = build_world({"peak_share": 1.3})
+    world.document["services"]["search"]["cluster_limit_qps"] = 540.0
+    review = world.review()
     assert len(review.verdict) == 3
     for sentence in review.verdict:
         assert sentence.endswith(".")
         assert sentence.count(". ") == 0
         assert any(letter.isdigit() for letter in sentence)
     assert "1.30 times the forecast's centre, most of it from peak share (× 1.30)" in review.verdict[0]
-    assert "Search went beyond its limit" in review.verdict[1] or "search went beyond its limit" in review.verdict[1]
+    assert review.verdict[1].startswith("Search went beyond its limit: its busiest second, 1,630/s, was 302 % of")
 
 
 def test_without_a_journal_the_verdict_does_not_claim_calm(world: Any) -> None:
