@@ -120,7 +120,7 @@ def forecast_panel(
     >>> history = pd.DataFrame({"date": dates, "series": "app", "value": 100 * 1.5 ** (dates.day_of_week >= 5)})
     >>> forecast = forecast_panel(history, events=None, horizon=7, quantiles=[0.5])
     >>> forecast.quantiles[0.5].round(-1).tolist()
-    [100.0, 100.0, 150.0, 150.0, 100.0, 100.0, 100.0]
+    [100.0, 100.0, 100.0, 100.0, 100.0, 150.0, 150.0]
 
     References
     ----------
