@@ -105,10 +105,10 @@ def lay_out_rows(observed: Observed, planned: Planned, catalog: "Catalog | None"
     broken, judged = _judge_slo(frame, of, planned.services, catalog)
     rate, second = frame["rate_qps"].to_numpy(), frame["second_qps"].to_numpy()
     for place in np.flatnonzero(planned.may_wait_s > MINUTE_S):
-        own = of == place
-        rate = np.where(own, 0.0, rate)
-        rate[own] = _drained(moments[own], frame["requests"].to_numpy()[own], planned.may_wait_s[place])
-        second = np.where(own, rate, second)
+        queue = of == place
+        rate = np.where(queue, 0.0, rate)
+        rate[queue] = _drained(moments[queue], frame["requests"].to_numpy()[queue], planned.may_wait_s[place])
+        second = np.where(queue, rate, second)
     return Rows(
         of,
         host_at,
@@ -232,6 +232,10 @@ def _against(rows: Rows, planned: Planned, peaks: pd.DataFrame) -> dict[str, Flo
         peak[queue], at[queue] = rows.rate[own].max(), rows.moments[own][int(rows.rate[own].argmax())]
     here = rows.moments == at[rows.of]
     at_peak = _largest(rows.serving[here], rows.of[here], n)
+    for queue in np.flatnonzero(planned.may_wait_s > MINUTE_S):
+        begin = at[queue] - np.timedelta64(int(planned.may_wait_s[queue]), "s")
+        served = rows.serving[(rows.of == queue) & (rows.moments > begin) & (rows.moments <= at[queue])]
+        at_peak[queue] = served.mean()
     capacity, used = planned.instances * planned.capacity_q50, at_peak * planned.capacity_q50
     return {
         "peak_qps": peak,

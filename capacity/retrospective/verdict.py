@@ -81,6 +81,7 @@ def _held(capacity: pd.DataFrame, services: pd.DataFrame, currency: str) -> str:
         row = closest[0]
         worst = rows_of(services[services["service"] == row["service"]].sort_values("actual"))[-1]
         unit = {"second": "second", "minute": "minute (mean)", "interval": "interval (mean)"}[worst["resolution"]]
+        unit = unit if row["judged_by"] == "peak" else row["judged_by"]
         beyond = "went beyond its limit" if row["peak_of_limit"] > 1.0 else "came closest to its limit"
         text = (
             f"{row['service']} {beyond}: its busiest {unit}, {format_qps(row['peak_qps'])}, was "

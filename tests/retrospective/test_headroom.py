@@ -168,7 +168,10 @@ def test_what_waits_in_a_queue_is_judged_by_its_mean_over_the_wait(world: Any) -
     assert row["judged_by"] == "mean of 1800 s"
     assert row["peak_qps"] == pytest.approx((29 * 10.0 + 310.0) / 30.0)
     assert row["instances_needed"] == np.ceil(20.0 / 18.0 * 1.5)
-    assert of(world.review(), "shop")["judged_by"] == "peak"
+    assert row["peak_of_used_capacity"] == pytest.approx(20.0 / 600.0)
+    assert row["instances_used"] == 30.0
+    shop = of(world.review(), "shop")
+    assert (shop["judged_by"], shop["instances_used"]) == ("peak", 30.0)
 
 
 def test_a_limit_that_turned_nobody_away_was_not_in_force(world: Any) -> None:
