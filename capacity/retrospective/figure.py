@@ -169,7 +169,14 @@ def draw_demand(review: "Review", service: str | None = None) -> Chart:
     for axes, metric in zip(panels, ("dau", "dat"), strict=True):
         part = review.demand[review.demand["metric"] == metric].sort_values("date")
         for place, row in enumerate(rows_of(part)):
-            axes.plot([place, place], [row["forecast_q05"], row["forecast_q95"]], color=BLUE, alpha=0.35, lw=9)
+            axes.plot(
+                [place, place],
+                [row["forecast_q05"], row["forecast_q95"]],
+                color=BLUE,
+                alpha=0.35,
+                lw=9,
+                solid_capstyle="butt",
+            )
             axes.plot([place], [row["forecast_q50"]], marker="_", color=BLUE, markersize=14)
             face = "white" if row["floor_because"] else INK
             axes.plot([place], [row["actual"]], marker="o", color=INK, markerfacecolor=face, markersize=6)
@@ -201,7 +208,7 @@ def draw_incidents(review: "Review", service: str | None = None) -> Chart:
             step: (row[step] - row["starts_at"]).total_seconds() / 60.0 for step in STEPS if row[step] is not pd.NaT
         }
         end = max([0.0, *minutes.values()])
-        axes.plot([0.0, end], [place, place], color=GREY, lw=3, alpha=0.5)
+        axes.plot([0.0, end], [place, place], color=GREY, lw=3, alpha=0.5, solid_capstyle="butt")
         for step, minute in minutes.items():
             axes.plot([minute], [place], marker="o", color=colors[step], markersize=6)
         if "resolved" not in minutes:

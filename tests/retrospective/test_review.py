@@ -106,3 +106,10 @@ def test_shown_as_html_and_text_nothing_hostile_survives(world: Any) -> None:
     assert "<script>" not in review.plot().to_html()
     assert "\x1b" not in "".join((*review.verdict, *(action.text for action in busy(world).review().actions)))
     assert repr(review).startswith("<Review: 2026-double11: DAU was")
+
+
+@pytest.mark.parametrize("what", ["peaks", "demand"])
+def test_bars_of_intervals_end_where_the_intervals_end(world: Any, what: str) -> None:
+    bars = [line for axes in world.review().plot(what).figure.axes for line in axes.lines if line.get_linewidth() > 5]
+    assert len(bars) >= 4
+    assert {line.get_solid_capstyle() for line in bars} == {"butt"}
