@@ -61,9 +61,8 @@ def draw_peaks(review: "Review", service: str | None = None) -> Chart:
     rows = rows_of(table)
     for place, row in enumerate(reversed(rows)):
         middle = row["forecast_q50"]
-        axes.plot(
-            [row["forecast_q05"] / middle, row["forecast_q95"] / middle], [place, place], color=BLUE, alpha=0.35, lw=7
-        )
+        band = [row["forecast_q05"] / middle, row["forecast_q95"] / middle]
+        axes.plot(band, [place, place], color=BLUE, alpha=0.35, lw=7, solid_capstyle="butt")
         axes.plot([1.0], [place], marker="|", color=BLUE, markersize=9)
         axes.plot(
             [row["actual"] / middle], [place], marker="o", color=INK, markerfacecolor=INK if row["sure"] else "white"
