@@ -1,8 +1,9 @@
 """Bring real captures of one known service to run folders in the plain form.
 
 The service: one process, 16 slots, plateau 147–148 requests/s, p95 past 300 ms at about 30 users, stable at 145
-arrivals/s and not at 155. Captures by locust (every request), vegeta (every request) and wrk (text) lie in a data folder outside
-the repository; this recipe computes X, R and N of each step from them and writes ``run.yaml`` and ``steps.csv``.
+arrivals/s and not at 155. Captures by locust (every request), vegeta (every request) and wrk (text) lie in a data
+folder outside the repository; this recipe computes X, R and N of each step from them and writes ``run.yaml`` and
+``steps.csv``.
 
     python benchmarks/known_service.py CAPTURES WORKSPACE/data/loadtests
 """

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _COARSE = (0.2, 0.4, 0.55, 0.7, 0.8)
 _FINE = 0.05
+_MOST_FINE = 24
 _MARGIN = 1.15
 _SHORTEST_S, _LONGEST_S = 60.0, 900.0
 _WARM_UP_S = 15.0
@@ -201,10 +202,11 @@ def _expected(name: str, curves: Curves | None) -> tuple[float | None, float | N
 
 def _rates(known: float, top: float) -> tuple[float, ...]:
     coarse = [share * known for share in _COARSE]
-    fine = np.arange(_COARSE[-1] * known + _FINE * known, top + 1e-9 * top, _FINE * known)
+    first = (_COARSE[-1] + _FINE) * known
+    count = max(int((top - first) / (_FINE * known) + 1e-9) + 1, 1)
     # Where the end is far above what is known, the steps grow with the load instead of multiplying without end.
-    if len(fine) > 24:
-        fine = np.geomspace(fine[0], top, 24)
+    far = count > _MOST_FINE
+    fine = np.geomspace(first, top, _MOST_FINE) if far else first + _FINE * known * np.arange(count)
     return tuple(float(f"{rate:.4g}") for rate in [*coarse, *fine])
 
 

@@ -19,7 +19,7 @@ from capacity.saturation.steps import LATENCY_PARTS, Steps, with_imputed_tails
 
 Array = NDArray[np.float64]
 
-_DRAWS = 200
+_DRAWS = 120
 _LEAST_WEIGHT = 0.02
 _DECLINE = 0.5
 
@@ -53,7 +53,9 @@ class ThroughputDraws:
             rows = self.family == i
             if rows.any():
                 base[rows] = FAMILIES[name].rough(self.parameters[i], load[rows])
-        return np.asarray(base * np.exp(interpolate_rows(np.log(load), np.log(self.knots), self.correction)))
+        return np.asarray(
+            np.maximum(base, 1e-9) * np.exp(interpolate_rows(np.log(load), np.log(self.knots), self.correction))
+        )
 
 
 def throughput_draws(steps: Steps, *, rng: np.random.Generator, n: int) -> ThroughputDraws:
@@ -62,7 +64,8 @@ def throughput_draws(steps: Steps, *, rng: np.random.Generator, n: int) -> Throu
     A curve shapes what lies between the steps; at a step the measurement has the word, as far as the curve misses it
     by more than counting noise.
     """
-    load, x = steps.load, np.maximum(steps.good_qps, 1e-12)
+    load = steps.load
+    x = np.maximum(steps.good_qps, 1e-9 * steps.good_qps.max())
     count = steps.counted
     sd = np.maximum(np.minimum(1.0 / np.sqrt(count), 0.1), 0.003)
     noise = sd * rng.standard_normal((n, len(load)))

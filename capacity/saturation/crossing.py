@@ -218,8 +218,8 @@ def _crossed(places: Array, values: Array, at: NDArray[np.int64], *, bend: Array
     if is_latency:
         share = crossing_share(below, above, bend=bend)
         # Latency bends upward: in a wide gap between steps it may pass its limit as late as the end of the gap.
-        coarse = np.clip((stop / np.maximum(start, 1e-300) - 1.05) / 0.5, 0.0, 0.8)
-        share = share + coarse * (1.0 - share) * np.roll(bend, 1)
+        coarse = np.clip((stop / np.maximum(start, 1e-300) - 1.0) / 0.5, 0.2, 0.8)
+        share = share + coarse * (1.0 - share) * np.roll(bend, 1) ** 2
     else:
         # Refusals hardly show before they soar, how suddenly is unknown: from proportional to all but the end.
         proportional = -below / (above - below)

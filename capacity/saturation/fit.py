@@ -104,7 +104,7 @@ class CurveFit(Result):
         high = family.high(load)
         start = np.clip(np.tile(theta / scale, (n, 1)), np.array(family.low), high)
         y = (self.predict(self.load) + sd * unsure * rng.standard_normal((n, len(self.load)))) / unit
-        found = fit_batch(family.rough, load, y, start=start, low=np.array(family.low), high=high, iterations=25)
+        found = fit_batch(family.rough, load, y, start=start, low=np.array(family.low), high=high, iterations=15)
         return family.settle(found.parameters * scale, load)
 
     def interval(self, level: float = 0.9, *, n: int = 1000, seed: int = 0) -> pd.DataFrame:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from capacity.display.figures import Chart
 
+POINT_NUMBERS = ("load", "achieved_qps", "p95_ms", "p99_ms")
 EVIDENCE = ("measured", "bounded", "production", "sla", "none")
 
 
@@ -145,7 +146,7 @@ class Curves(Result):
             next_step=told["next_step"],
             fixed_qps=told["fixed_qps"],
             assumptions=tuple(told["assumptions"]),
-            points=pd.DataFrame(**told["points"]),
+            points=pd.DataFrame(**told["points"]).astype(dict.fromkeys(POINT_NUMBERS, "float64")),
             limits=told["limits"],
         )
 

@@ -11,7 +11,7 @@ MOST_BEYOND = 1.25
 CPU_CEILING = 0.85
 """Latency breaks before the CPU is always busy: the utilization law is read at this fraction, not at 1."""
 
-RUN_SPREAD = 0.015
+RUN_SPREAD = 0.02
 """Log standard deviation between runs of one service when only one run is known."""
 
 INSTANCE_SPREAD = 0.015

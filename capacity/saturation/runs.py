@@ -34,6 +34,8 @@ class RunCapacity:
         Samples (S,), before what is known of circumstances (environment, version, age).
     lower_qps, upper_qps
         Highest load that held, and the utilization law's bound (``inf`` where CPU is unknown).
+    most_qps
+        What the stated rule allows to be quoted where the end was not seen.
     spread
         Log standard deviation for what the run cannot know: other nights, other instances, another version.
     loss
@@ -53,6 +55,7 @@ class RunCapacity:
     qps: Array
     lower_qps: float
     upper_qps: float
+    most_qps: float
     spread: float
     loss: float
     production: bool
@@ -134,7 +137,10 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
     latency_unknown = bool(found.unmeasured) and len(found.unmeasured) == sum(p in limits for p in ("p95_ms", "p99_ms"))
     seen = found.seen.mean() >= 0.5
     qps = np.where(found.seen, found.qps, beyond(found.qps, upper_qps=upper, rng=rng))
-    if not service.slo.judges_latency or latency_unknown:
+    most = rules.MOST_BEYOND * float(steps.good_qps.max())
+    qps = np.minimum(qps, most)
+    judged = found.limited_by in limits and not latency_unknown
+    if not judged and (not service.slo.judges_latency or latency_unknown):
         qps = qps * np.where(found.seen, rules.WITHOUT_SLO, 1.0)
     evidence: Literal["measured", "bounded"] = "measured" if seen and not few and not latency_unknown else "bounded"
     compared = against_catalogue(test, service)
@@ -148,6 +154,7 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
         qps=qps,
         lower_qps=lower,
         upper_qps=upper,
+        most_qps=most,
         spread=spread,
         loss=loss,
         production=test.is_production,

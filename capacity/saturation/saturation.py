@@ -187,6 +187,7 @@ def _measured(
 def _bounded(runs: list[RunCapacity], ratio: EnvironmentRatio, *, rng: np.random.Generator) -> _Answer:
     best = max(runs, key=lambda r: (r.production, r.lower_qps))
     qps, _ = combine([best], ratio=ratio, rng=rng)
+    qps = np.minimum(qps, best.most_qps)
     # What held, held: in production nothing is below it but by the measurement's own noise.
     if best.production and best.same_type:
         qps = np.maximum(qps, 0.97 * best.lower_qps)
