@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from datetime import date
 from multiprocessing import get_context
 from typing import Any
 
@@ -60,7 +61,8 @@ def judge(seed: int) -> dict[str, Any]:
         "promised": plan.document["core_overload_probability"],
         "cost": sum(costs[name] * count for name, count in instances.items()),
         "rule_cost": sum(costs[name] * count for name, count in rule.items()),
-        "rows": [*_demand_rows(plan, company), *_peak_rows(plan, truth)],
+        "fixed": [*replays["plan"].query("overloaded and is_fixed")["service"]],
+        "rows": [*_demand_rows(plan, truth), *_peak_rows(plan, truth)],
     }
 
 
@@ -80,29 +82,22 @@ def _row(metric: str, name: str, band: dict[str, float], actual: float) -> dict[
     }
 
 
-def _demand_rows(plan: Any, company: Any) -> list[dict[str, Any]]:
-    activity = company.daily_activity
-    totals = activity[activity["segment"] == "total"].assign(
-        date=lambda f: pd.to_datetime(f["date"]).dt.date.astype(str)
-    )
-    totals = totals.set_index("date")
-    promotion = plan.peaks.promotion
-    days = [day.isoformat() for day in promotion.dates]
+def _demand_rows(plan: Any, truth: Any) -> list[dict[str, Any]]:
     return [
-        _row(metric, day, plan.document["demand"][day][metric], float(company.truth.demand(day)[metric]))
-        for metric in ("dau", "dat")
-        for day in days
-        if day in totals.index
+        _row(metric, day, plan.document["demand"][day][metric], actual)
+        for metric, days in (("dau", truth.dau[PROMOTION]), ("dat", truth.dat[PROMOTION]))
+        for day, actual in days.items()
+        if date.fromisoformat(day) in plan.peaks.promotion.dates
     ]
 
 
 def _peak_rows(plan: Any, truth: Any) -> list[dict[str, Any]]:
-    peaks = truth.peak_qps[PROMOTION]
-    return [
-        _row("peak_qps", name, service["peak_qps"], max(peaks[name].values()))
-        for name, service in plan.document["services"].items()
-        if name in peaks and max(peaks[name].values()) > 0
-    ]
+    during = {
+        name: max(qps for phase, qps in phases.items() if phase not in {"before", "after"})
+        for name, phases in truth.offered_peak_qps[PROMOTION].items()
+    }
+    services = plan.document["services"]
+    return [_row("peak_qps", name, services[name]["peak_qps"], actual) for name, actual in during.items()]
 
 
 def _rule_of_thumb(ws: Any, plan: Any) -> dict[str, int]:

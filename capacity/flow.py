@@ -6,6 +6,7 @@ Whoever reads these functions has seen the program.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from capacity.settings import WhatIf
 from capacity.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def plan_promotion(
     Returns
     -------
     plan, rehearsal
-        The plan keeps its inputs; the rehearsal plays its samples against it with a zone gone.
+        The plan keeps its inputs; the rehearsal plays its samples against it, a zone gone if the risk says so.
 
     Raises
     ------
@@ -56,19 +57,20 @@ def plan_promotion(
 
     promotion = ws.promotions[promotion_id]
     services = ws.services.for_promotion(promotion)
-    demand_factor, risk = _what_if(ws, changes or {})
+    what_if = WhatIf.of(ws.risk, changes or {})
 
     on_step("Forecasting DAU and DAT")
     demand = forecast_demand(ws.daily_activity(), promotion, promotions=ws.promotions, lessons=ws.lessons)
-    demand = demand.scaled(demand_factor)
+    if what_if.demand != 1.0:
+        demand = demand.scaled(what_if.demand)
     on_step("Forecasting each service's worst second")
     peaks = forecast_peaks(demand, ws.traffic(), services=services, lessons=ws.lessons)
     on_step("Fitting load tests")
     curves = fit_saturation(ws.load_tests(), services, traffic=ws.traffic(), lessons=ws.lessons)
     on_step("Choosing instances, limits and degradation")
-    plan = make_plan(peaks, curves, services=services, risk=risk, currency=ws.settings.currency)
-    on_step("Rehearsing the plan with a zone gone")
-    return plan, rehearse(plan, faults=["zone-loss"])
+    plan = make_plan(peaks, curves, services=services, risk=what_if.risk, currency=ws.settings.currency)
+    on_step("Rehearsing the plan")
+    return plan, rehearse(plan, faults=["zone-loss"] if what_if.zone_losses else [])
 
 
 def review_promotion(ws: Workspace, promotion_id: str, *, on_step: Callable[[str], None] = _quietly) -> "Review":
@@ -85,19 +87,3 @@ def review_promotion(ws: Workspace, promotion_id: str, *, on_step: Callable[[str
     plan = ws.plan(promotion_id)
     on_step("Comparing forecast, plan and what happened")
     return review(plan, ws.traffic(), daily_activity=ws.daily_activity(), journal=ws.journal(promotion_id))
-
-
-def _what_if(ws: Workspace, changes: Mapping[str, float]) -> "tuple[float, object]":
-    from capacity.errors import Problem, UsageError, did_you_mean
-    from capacity.settings import Risk
-
-    known = ("demand", *Risk.model_fields)
-    unknown = [
-        Problem(f"--set {name}", "an unknown name", f"one of {', '.join(known)}", did_you_mean(name, known))
-        for name in changes
-        if name not in known
-    ]
-    if unknown:
-        raise UsageError("a what-if that is not known", problems=unknown)
-    risk = ws.risk.model_dump() | {name: value for name, value in changes.items() if name != "demand"}
-    return float(changes.get("demand", 1.0)), Risk.model_validate(risk)

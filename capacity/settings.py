@@ -1,12 +1,13 @@
 """The workspace's settings and the risk it is ready to take (``capacity.toml``)."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field
 
 from capacity.document import check_document
-from capacity.document.contract import Contract, Count, Fault, Name, OpenFraction, PositiveFraction, Text
+from capacity.document.contract import Contract, Count, Fault, Name, OpenFraction, Positive, PositiveFraction, Text
 from capacity.document.zones import find_zone
 from capacity.errors import did_you_mean
 
@@ -35,6 +36,47 @@ class Risk(Contract):
     non_core_overload_probability: OpenFraction = 0.2
     zone_losses: Count = 1
     utilization_ceiling: PositiveFraction = 1.0
+
+
+class WhatIf(Risk):
+    """A risk to plan for, and a demand to plan for, instead of those of the workspace.
+
+    Parameters
+    ----------
+    demand
+        Multiplies the forecast's people and orders.
+
+    Examples
+    --------
+    >>> WhatIf.of(Risk(), {"demand": 1.2, "zone_losses": 0})
+    WhatIf(overload_probability=0.05, non_core_overload_probability=0.2, zone_losses=0, utilization_ceiling=1.0, demand=1.2)
+    >>> WhatIf.of(Risk(), {"demnd": 1.2})
+    Traceback (most recent call last):
+    capacity.errors.InputError: what-if has a problem...
+    """
+
+    demand: Positive = 1.0
+
+    @property
+    def risk(self) -> Risk:
+        """The risk alone."""
+        return Risk(**self.model_dump(include=set(Risk.model_fields)))
+
+    @classmethod
+    def of(cls, risk: Risk, changes: Mapping[str, float]) -> "WhatIf":
+        """Check changes by name and put them in place of the workspace's risk.
+
+        Raises
+        ------
+        InputError
+            With every unknown name and impossible value.
+        """
+        values = risk.model_dump() | {
+            name: int(value) if float(value).is_integer() else value for name, value in changes.items()
+        }
+        # JSON is YAML: the numbers meet the same checks, and the same words, as in a file.
+        checked: WhatIf = check_document(json.dumps(values), model=cls, where="what-if")
+        return checked
 
 
 class Settings(Contract):

@@ -51,6 +51,7 @@ def _draft(ws: "Workspace", out: Path | None) -> None:
 @common_options
 def forecast(ws: "Workspace", promotion: str, as_json: bool) -> None:
     """Forecast DAU, DAT and each service's worst second for PROMOTION, with 90 % intervals."""
+    from capacity.cli.documents import demand_document, peaks_document
     from capacity.forecast import forecast_demand
     from capacity.peaks import forecast_peaks
 
@@ -60,7 +61,9 @@ def forecast(ws: "Workspace", promotion: str, as_json: bool) -> None:
         step("Forecasting each service's worst second")
         peaks = forecast_peaks(demand, ws.traffic(), services=ws.services.for_promotion(subject), lessons=ws.lessons)
     if as_json:
-        print_json("forecast", {**demand.to_document(), **peaks.to_document()})
+        document = demand_document(demand) | peaks_document(peaks)
+        document["assumptions"] = tuple(dict.fromkeys([*demand.assumptions, *peaks.assumptions]))
+        print_json("forecast", document)
         return
     click.echo(f"{demand!r}\n{peaks!r}")
     print_table(demand.to_frame(), title="People and orders a day")
@@ -68,14 +71,14 @@ def forecast(ws: "Workspace", promotion: str, as_json: bool) -> None:
         print_table(demand.business.to_frame(), title="The business's estimate beside history, largest day")
     print_table(peaks.to_frame(), title="Worst second by phase and service", units={"q50": "requests/s"})
     print_lines("Why", list(demand.why))
-    print_lines("Assumed", [*demand.assumptions, *peaks.assumptions])
+    print_lines("Assumed", list(dict.fromkeys([*demand.assumptions, *peaks.assumptions])))
 
 
 @click.command()
 @common_options
 def backtest(ws: "Workspace", as_json: bool) -> None:
     """Forecast past days and promotions from what was known before them, and compare with what came."""
-    from capacity.forecast import backtest_demand
+    from capacity.forecast.backtest import backtest_demand
 
     with progress("Forecasting past days"):
         result = backtest_demand(ws.daily_activity(), promotions=ws.promotions)
@@ -98,15 +101,16 @@ def loadtest() -> None:
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 def read(path: Path, as_json: bool, timezone: str, debug: bool) -> None:  # noqa: ARG001
     """Show the steps and gates of the load-test run in folder PATH."""
+    from capacity.cli.documents import loadtest_document
     from capacity.loadtest import read_load_test
 
     test = read_load_test(path, timezone=timezone)
     if as_json:
-        print_json("loadtest", test.to_document())
+        print_json("loadtest", loadtest_document(test))
         return
     click.echo(repr(test))
     print_table(test.to_frame(), title="Steady steps")
-    print_lines("Gates", [f"{gate.name}: {gate.verdict} – {gate.says}" for gate in test.gates])
+    print_lines("Gates", list(dict.fromkeys(f"{gate.name}: {gate.verdict} – {gate.says}" for gate in test.gates)))
 
 
 @click.command()
@@ -114,14 +118,14 @@ def read(path: Path, as_json: bool, timezone: str, debug: bool) -> None:  # noqa
 @common_options
 def saturation(ws: "Workspace", service: str | None, as_json: bool) -> None:
     """Find the QPS an instance takes at its SLO, for SERVICE or for all, with 90 % intervals and evidence."""
+    from capacity.cli.documents import curves_document
     from capacity.saturation import fit_saturation
 
+    chosen = list(ws.services.names) if service is None else [ws.services[service].name]
     with progress("Fitting load tests"):
         curves = fit_saturation(ws.load_tests(), ws.services, traffic=ws.traffic(), lessons=ws.lessons)
-    document = curves.to_document()
-    chosen = list(curves.services) if service is None else [ws.services[service].name]
     if as_json:
-        print_json("saturation", document | {"services": {name: document["services"][name] for name in chosen}})
+        print_json("saturation", curves_document(curves, chosen))
         return
     click.echo(repr(curves))
     frame = curves.to_frame()

@@ -24,11 +24,13 @@ def retrospective(ws: "Workspace", promotion: str, learn: bool, yes: bool, as_js
     if as_json:
         print_json("retrospective", review.to_document())
     else:
-        click.echo(" ".join(review.verdict))
+        for sentence in review.verdict:
+            click.echo(sentence)
         print_table(review.demand, title="People and orders")
         print_table(review.to_frame(), title="Worst second: forecast and actual")
         print_table(review.decomposition, title="Why the forecast missed (factors multiply to the whole)")
-        print_lines("Actions", [str(action) for action in review.actions])
+        print_table(review.worklist, title="Actions")
+        print_lines("What cannot be judged", list(review.missing))
     if learn and not review.lessons:
         click.echo("This promotion teaches nothing that the forecast did not know.", err=True)
     elif learn:

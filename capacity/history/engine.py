@@ -40,7 +40,6 @@ def connect(*, spill_dir: Path | None = None) -> Any:
         "temp_directory": str(spill),
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
-        "enable_progress_bar": "false",
     }.items():
         backend.con.execute(f"SET {setting} = {quote_text(value)}")
     return backend

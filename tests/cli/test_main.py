@@ -45,7 +45,7 @@ def test_every_verb_has_help(capsys, verb):
         (["forcast", "x"], 2, "did you mean 'forecast'"),
         (["-w", "no/such/place", "check"], 2, "capacity init"),
         (["--as-of", "soon", "check"], 2, "2026-10-20"),
-        (["forecast", "2026-double1"], 2, "did you mean '2026-double11'"),
+        (["forecast", "2026-doubel11"], 2, "did you mean '2026-double11'"),
         (["plan", "2026-double11", "--set", "demnd=1.2"], 2, "did you mean 'demand'"),
         (["plan", "2026-double11", "--set", "demand"], 2, "--set demand=1.2"),
         (["plan", "2026-double11", "--set", "zone_losses=-1"], 2, "zone_losses"),
