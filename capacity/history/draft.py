@@ -92,10 +92,11 @@ def _call(to: str, rate: float | None) -> str:
 
 
 def _scalar(text: str) -> str:
-    """Write any text as a YAML scalar: plain when that is safe, else as JSON, which YAML reads the same."""
+    """Write any text as a YAML scalar: plain when that is safe, else quoted, unprintable characters escaped."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
-    return json.dumps(text, ensure_ascii=True)
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
 
 
 def _edges(calls: pd.DataFrame) -> dict[str, dict[str, float | None]]:

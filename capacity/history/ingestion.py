@@ -16,6 +16,7 @@ from capacity.history.engine import connect, quiet, quote_name, quote_text
 from capacity.history.ingest_report import IngestReport
 from capacity.history.inspection import Inspection, inspect_calls, inspect_daily_activity, inspect_traffic
 from capacity.history.intake import Intake, Settled
+from capacity.history.interval import interval_sql
 from capacity.history.merge import Merged, merge
 from capacity.history.readers import RawRows, read_rows, rows_of_table
 from capacity.history.sources import Source, find_files, inspect_file, label_of
@@ -144,7 +145,7 @@ def write_frame(
 
 
 def settle_frame(frame: pd.DataFrame, contract: Contract, *, timezone: str) -> Any:
-    """Check a frame as a table's rows and return them as an Ibis table in memory.
+    """Check a frame as a table's rows and return them as an Ibis table in memory; traffic with its intervals.
 
     Raises
     ------
@@ -158,8 +159,14 @@ def settle_frame(frame: pd.DataFrame, contract: Contract, *, timezone: str) -> A
     intake.settle()
     if reasons := intake.reasons():
         refuse(f"frame for {contract.table}", reasons)
+    query = "SELECT * FROM kept"
+    if contract.table == "traffic":
+        query = interval_sql(tuple(n for n in contract.names if n not in {"ts", "service"}), table="kept")
+    backend.con.execute(f"CREATE TABLE held AS {query}")
+    for table in ("kept", "staged", "verdicts", "replaced", "rejected", "repeats"):
+        backend.con.execute(f"DROP TABLE {table}")
     with quiet():
-        return backend.table("kept").drop("_day")
+        return backend.table("held")
 
 
 def rows_of_frame(frame: pd.DataFrame, contract: Contract) -> tuple[RawRows, list[str]]:
@@ -233,7 +240,7 @@ def _finish(
     path = _write_rejected(intake, root / REJECTED / contract.table, name) if reasons else None
     intake.require_rows(name)
     say(f"Writing {settled.rows_kept:,} rows")
-    merged = merge(backend, contract, folder, staging, timezone=intake.timezone)
+    merged = merge(con, contract, folder, staging, timezone=intake.timezone)
     say("Inspecting")
     # A program's own frame is not a log that someone exported: nobody is there to read what was found.
     inspection = Inspection(pd.DataFrame()) if trusted else _inspect(con, contract, folder, merged, intake.timezone)

@@ -12,6 +12,7 @@ requests leave minutes unlogged. Widths divide an hour, so each service's hours 
 A gap therefore never widens an interval, and an hourly stretch next to a minute's stretch stays hourly.
 """
 
+from functools import cache
 from typing import Any
 
 # Steps that logging systems use; all divide an hour.
@@ -23,6 +24,7 @@ _TOLERANCE = 0.1
 _REGULAR_SHARE = 0.8
 _REGULAR_ROWS = 4
 _MANY_ROWS = 9
+_MARK = 4096
 
 
 def with_interval(table: Any, *, apart: tuple[str, ...] = ()) -> Any:
@@ -67,14 +69,37 @@ def with_interval(table: Any, *, apart: tuple[str, ...] = ()) -> Any:
     return joined.select(*table.columns, "interval_s")
 
 
+@cache
+def interval_sql(columns: tuple[str, ...], *, table: str, apart: tuple[str, ...] = ()) -> str:
+    """Write `with_interval` as DuckDB's SQL, once: composing it costs more than running it on few rows.
+
+    Parameters
+    ----------
+    columns
+        Names of the table's columns besides ``ts``, ``service`` and `apart`.
+    table
+        Its name.
+    apart
+        As for `with_interval`.
+    """
+    import ibis
+
+    # Other columns are carried through; their types do not matter to the query.
+    types = dict.fromkeys((*columns, "service", *apart), "string") | {"ts": "timestamp(6)"}
+    return str(ibis.to_sql(with_interval(ibis.table(types, name=table), apart=apart), dialect="duckdb"))
+
+
 def _describe_hours(steps: Any, series: list[str]) -> Any:
     """One row an hour of a service: how many rows, which widths fit their steps, and the width most steps are near."""
+    import ibis
+
     # Equal steps first: a dense hour has one, so that what follows sees few rows.
     equal = steps.group_by(*series, "_hour", "_step").aggregate(m=steps.count(), first=steps["_s"].min())
     step = equal["_step"]
     near = _first_of([((step - w).abs() <= _TOLERANCE * w, w) for w in STANDARD_WIDTHS_S])
     divides = sum((step % w == 0).ifelse(1 << bit, 0) for bit, w in enumerate(STANDARD_WIDTHS_S))
-    known = equal.mutate(near=near, divides=divides, steps=step.notnull().ifelse(equal.m, 0))
+    known = equal.mutate(near=near, steps=step.notnull().ifelse(equal.m, 0))
+    known = known.mutate(divides=step.notnull().ifelse(divides, ibis.null("int64")))
     alike = known.group_by(*series, "_hour", "near").aggregate(
         m=known.m.sum(), steps=known.steps.sum(), first=known["first"].min(), divides=known.divides.bit_and()
     )
@@ -106,10 +131,13 @@ def _judge_hours(hours: Any, series: list[str]) -> Any:
     judged = judged.mutate(single=beside[0].fill_null(False) | beside[1].fill_null(False))
     hour = ibis.literal(_HOUR_S, "int64")
     known = _first_of([(judged.own.notnull(), judged.own), (judged.single, hour), (judged.few, _widest(judged.pooled))])
-    judged = judged.mutate(known=known)
+    # The hour and its width as one number: its largest so far is the width known last. Widths are below 4096.
+    judged = judged.mutate(known=known, mark=judged["_hour"] * _MARK + known)
     past = ibis.window(group_by=series, order_by="_hour", preceding=None, following=0)
     future = ibis.window(group_by=series, order_by="_hour", preceding=0, following=None)
-    width = ibis.coalesce(judged.known, judged.known.last().over(past), judged.known.first().over(future), hour)
+    width = ibis.coalesce(
+        judged.known, judged.mark.max().over(past) % _MARK, judged.mark.min().over(future) % _MARK, hour
+    )
     return judged.mutate(width=width)
 
 

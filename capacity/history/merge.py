@@ -8,8 +8,8 @@ from typing import Any
 
 from capacity.history.clock import read_clock
 from capacity.history.contracts import Contract
-from capacity.history.engine import quiet, quote_name, quote_text
-from capacity.history.interval import with_interval
+from capacity.history.engine import quote_name, quote_text
+from capacity.history.interval import interval_sql
 from capacity.history.tables import Part, adopt, publish, read_parts
 
 _ROW_GROUP = 122_880
@@ -39,13 +39,13 @@ class Merged:
     parts: tuple[Part, ...]
 
 
-def merge(backend: Any, contract: Contract, folder: Path, staging: Path, *, timezone: str) -> Merged:
+def merge(con: Any, contract: Contract, folder: Path, staging: Path, *, timezone: str) -> Merged:
     """Merge the intake's ``kept`` and ``replaced`` into the table of `folder` and publish it.
 
     Parameters
     ----------
-    backend
-        The Ibis backend that holds the intake's tables.
+    con
+        The DuckDB connection that holds the intake's tables.
     contract
         Of the table.
     folder, staging
@@ -53,12 +53,11 @@ def merge(backend: Any, contract: Contract, folder: Path, staging: Path, *, time
     timezone
         Whose months the parts are.
     """
-    con = backend.con
     old = read_parts(folder)
     touched = [part for part in old if _overlaps(con, contract, part)]
     _view_old(con, contract, folder, touched, timezone)
     differences = _compare(con, contract)
-    query = _stored_sql(backend, contract)
+    query = _stored_sql(contract)
     parts = []
     for stems in _batches(con, contract):
         _gather(con, contract, stems, query)
@@ -158,18 +157,14 @@ def _batches(con: Any, contract: Contract) -> list[list[str]]:
     return batches
 
 
-def _stored_sql(backend: Any, contract: Contract) -> str:
+def _stored_sql(contract: Contract) -> str:
     """Write the query from ``merged`` to what is stored: instants aware, traffic with its intervals."""
-    import ibis
-
-    stem = _stem_sql(contract)
-    backend.con.execute(f"CREATE OR REPLACE TABLE merged AS SELECT * EXCLUDE (_day), {stem} AS _stem FROM kept LIMIT 0")
     names = list(contract.names)
     inner = "SELECT * FROM merged"
     if contract.table == "traffic":
-        with quiet():
-            # Months apart, so that a part's content does not hang on which others are written with it.
-            inner = ibis.to_sql(with_interval(backend.table("merged"), apart=("_stem",)), dialect="duckdb")
+        # Months apart, so that a part's content does not hang on which others are written with it.
+        carried = tuple(name for name in names if name not in {"ts", "service"})
+        inner = interval_sql(carried, table="merged", apart=("_stem",))
         names.insert(2, "interval_s")
     instants = {column.name for column in contract.columns if column.kind == "instant"}
     columns = [f"timezone('UTC', {n}) AS {n}" if n in instants else quote_name(n) for n in names]

@@ -63,7 +63,7 @@ def _json_cells(view: str, contract: Contract) -> str:
     return f"""
         SELECT _line, _text, {paths},
                CASE WHEN NOT _object AND trim(_text) <> ''
-                    THEN 'not a JSON object (NaN and Infinity are not JSON)' END AS _broken
+                    THEN 'not a JSON object' END AS _broken
         FROM (SELECT *, {valid} AS _object FROM {view})"""
 
 

@@ -140,8 +140,9 @@ def _read_csv(source: Source, contract: Contract) -> RawRows:
                 records = int(lines[-1]) if len(lines) else records
                 yield _headed(schema, lines, {name: batch[name] for name in wanted})
                 yield from _flush(schema, broken, upto=records)
+            records = max([records, *(number for number, _, _ in broken)])
             yield from _flush(schema, broken, upto=None)
-            if repaired.line_breaks > records + 1:
+            if repaired.line_breaks > records:
                 rows.notes.append(f"{source.label}: cells span lines; line numbers count records")
 
     rows.batches = _guarded(rows, source, stream())

@@ -65,10 +65,7 @@ class Traffic:
         """
         from capacity.history.ingestion import settle_frame
 
-        table = rollup.complete(settle_frame(frame, TRAFFIC, timezone=timezone)) if len(frame) else None
-        # Intervals are inferred once, not by every query.
-        with quiet():
-            held = empty_table() if table is None else table.cache()
+        held = settle_frame(frame, TRAFFIC, timezone=timezone) if len(frame) else empty_table()
         return cls(lambda: held, timezone=timezone, as_of=as_of)
 
     def __repr__(self) -> str:
@@ -360,7 +357,8 @@ def empty_table() -> Any:
     backend = connect()
     schema = {column.name: "int64" if column.kind == "count" else "float64" for column in TRAFFIC.columns}
     schema |= {"ts": "timestamp('UTC', 6)", "service": "string", "interval_s": "int64"}
-    return backend.create_table("traffic", schema=schema)
+    with quiet():
+        return backend.create_table("traffic", schema=schema)
 
 
 def _moment(at_s: float) -> datetime:
@@ -380,7 +378,7 @@ def _read_block(block: str) -> int:
 
 def _spread(name: str, part: pd.DataFrame) -> pd.DataFrame:
     step_s = int(part["step_s"].iloc[0])
-    slots = part.set_index("slot").reindex(range(-(-DAY_S // step_s)), fill_value=0)
+    slots = part.set_index("slot")[["middle", "pooled"]].reindex(range(-(-DAY_S // step_s)), fill_value=0)
     middle, pooled = slots["middle"].to_numpy(dtype=float), slots["pooled"].to_numpy(dtype=float)
     # Where most slots of most days are empty the median is nothing, and the pooled share says more.
     share = middle if middle.sum() > 0.5 else pooled
