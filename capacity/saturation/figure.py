@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import NullFormatter
 
 from capacity.display.figures import (
     BLUE,
@@ -38,7 +39,7 @@ def saturation(curves: Curves, service: str) -> Chart:
     """Draw one service in three panels: throughput and latency against load, capacity as a distribution."""
     points = curves.points[curves.points["service"] == service]
     samples = curves.instance_capacity_qps.sel(service=service).to_numpy()
-    figure = new_figure(10.0, 3.6)
+    figure = new_figure(11.0, 3.6)
     left, middle, right = figure.subplots(1, 3)
     _throughput(left, curves, service, points)
     _latency(middle, curves, service, points)
@@ -63,7 +64,7 @@ def _throughput(axes: Axes, curves: Curves, service: str, points: pd.DataFrame) 
     if fit is not None and len(closed):
         x = np.linspace(fit.load.min(), fit.load.max(), 200)
         axes.plot(x, fit.predict(x), color=SKY, linewidth=1.2)
-        label_line(axes, x[len(x) // 2], float(fit.predict(x[len(x) // 2])), fit.family, color=SKY)
+        label_line(axes, x[-1], float(fit.predict(x[-1])), fit.family, color=SKY)
     if len(points):
         axes.set_ylim(bottom=0)
 
@@ -80,6 +81,12 @@ def _latency(axes: Axes, curves: Curves, service: str, points: pd.DataFrame) -> 
         return
     axes.set_yscale("log")
     number_axis(axes.yaxis)
+    # Minor ticks get numbers only where the range is too short for two major ones.
+    low, high = axes.get_ylim()
+    if np.log10(high / low) > 1.0:
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.yaxis.set_minor_formatter(axes.yaxis.get_major_formatter())
     axes.set_title(part.removesuffix("_ms"), fontsize=9, color=INK)
     if part in limits:
         axes.axhline(limits[part], color=VERMILION, linewidth=1.0, linestyle="--")
@@ -96,7 +103,7 @@ def _scatter(axes: Axes, points: pd.DataFrame, column: str) -> None:
 
 
 def _distribution(axes: Axes, curves: Curves, service: str, samples: np.ndarray) -> str:
-    axes.set_xlabel("capacity at the objective, requests/s per instance")
+    axes.set_xlabel("capacity, requests/s per instance")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     if np.isnan(samples).all():
@@ -121,8 +128,8 @@ def _distribution(axes: Axes, curves: Curves, service: str, samples: np.ndarray)
 def _load_name(points: pd.DataFrame) -> str:
     is_open = points["is_open"].astype(bool)
     if len(points) and is_open.all():
-        return "offered requests/s per instance"
-    return "users per instance" if not is_open.any() else "offered requests/s, or users, per instance"
+        return "offered/s per instance"
+    return "users per instance" if not is_open.any() else "offered/s or users per instance"
 
 
 def overview(curves: Curves) -> Chart:

@@ -40,7 +40,8 @@ class Curves(Result):
         and the stated rule; ``production``: the busiest traffic served within the objective; ``sla``: ``max_qps``;
         ``none``.
     lower_bound_qps
-        Highest load per instance that is known to have held; 0 where none is.
+        Load per instance that is known to hold: what a test or production held, where tests show the end not above the
+        5 % quantile of their distribution; 0 where none is.
     fits
         Throughput against concurrency per instance, of the newest run that shows it.
     gates

@@ -170,7 +170,8 @@ def _measured(
     measured: list[RunCapacity], runs: list[RunCapacity], ratio: EnvironmentRatio, *, rng: np.random.Generator
 ) -> _Answer:
     qps, said = combine(measured, ratio=ratio, rng=rng)
-    lower = max((r.lower_qps for r in runs if r.production), default=0.0)
+    # What one night held, at one pace, is no surer than what all runs together say.
+    lower = min(max((r.lower_qps for r in runs if r.production), default=0.0), float(np.quantile(qps, 0.05)))
     answer = _Answer(qps, "measured", lower, [w for r in measured for w in r.why] + list(said))
     for run in runs:
         if run.evidence == "bounded" and run.production and run.same_type:
