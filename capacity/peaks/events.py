@@ -15,6 +15,7 @@ from dataclasses import replace as with_fields
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from capacity.peaks import priors
 from capacity.peaks.priors import EventPrior, Floats
@@ -24,6 +25,7 @@ _SLOPE_STEPS = np.array([0.2, 1.0, 2.0])
 _SLOPE_WEIGHTS = np.array([0.35, 0.5, 0.15])
 _UNKNOWN_VARIANCE = 1e8  # a missing value is one measured without any precision
 _HALF_LIFE_YEARS = 4.0
+_OTHERS = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class EventForecast:
     Attributes
     ----------
     loc, scale : ndarray, shape (grid, series)
-    weight : ndarray, shape (grid,)
+    weight : ndarray, shape (grid, series)
         Posterior weight of each grid point, sorted by scale.
     correlation : float
         Between two series' shocks in the same event.
     own, other : ndarray, shape (series,)
         Events of the kind and of other kinds that were seen.
+    evidence : float
+        Log probability of the values seen under this model, for comparing ways to lay past events out.
     """
 
     loc: Floats
@@ -47,16 +51,17 @@ class EventForecast:
     correlation: float
     own: NDArray[np.int64]
     other: NDArray[np.int64]
+    evidence: float = 0.0
 
     @property
     def mean(self) -> Floats:
         """Mean of the prediction, shape (series,)."""
-        return np.asarray(self.weight @ self.loc)
+        return np.asarray((self.weight * self.loc).sum(0))
 
     @property
     def spread(self) -> Floats:
         """Standard deviation of the prediction, shape (series,)."""
-        second = self.weight @ (self.scale**2 + self.loc**2)
+        second = (self.weight * (self.scale**2 + self.loc**2)).sum(0)
         return np.asarray(np.sqrt(np.maximum(second - self.mean**2, 0.0)))
 
     def shifted(self, shift: Floats | float) -> "EventForecast":
@@ -89,10 +94,14 @@ def draw_event(forecast: EventForecast, draws: EventDraws) -> Floats:
     -------
     ndarray, shape (sample, series)
     """
-    point = np.minimum(np.searchsorted(np.cumsum(forecast.weight), draws.grid), forecast.weight.size - 1)
+    steps = np.cumsum(forecast.weight, axis=0)
+    point: NDArray[np.int64] = np.zeros(draws.own.shape, dtype=np.int64)
+    for i in range(steps.shape[0] - 1):
+        point += draws.grid[:, None] > steps[i]
     rho = forecast.correlation
     noise = np.sqrt(rho) * draws.shared[:, None] + np.sqrt(1.0 - rho) * draws.own
-    return np.asarray(forecast.loc[point] + forecast.scale[point] * noise)
+    series = np.arange(point.shape[1])
+    return np.asarray(forecast.loc[point, series] + forecast.scale[point, series] * noise)
 
 
 def predict_event(
@@ -161,9 +170,13 @@ def predict_event(
     solved, evidence = _condition(grid_cov, diagonal, residual, cross)
     predicted, reduction = solved
     variance = np.maximum(base_variance - reduction, 0.0) + sigma2[:, None]
-    n_effective = 1.0 / (1.0 + (known.any(0).sum() - 1) * correlation**2)
-    log_weight = log_weight + n_effective * evidence.sum(1)
-    return _forecast(loc + predicted, np.sqrt(variance), log_weight, correlation, known, own_kind)
+    # A series' scale is learnt from itself and, at half their weight, from the others, whose shocks are partly its own.
+    others = max(int(known.any(0).sum()) - 1, 0)
+    worth = _OTHERS / (1.0 + max(others - 1, 0) * correlation**2)
+    together = log_weight + evidence.sum(1) / (1.0 + others * correlation**2)
+    log_weight = log_weight[:, None] + evidence + worth * (evidence.sum(1, keepdims=True) - evidence)
+    forecast = _forecast(loc + predicted, np.sqrt(variance), log_weight, correlation, known, own_kind)
+    return with_fields(forecast, evidence=float(logsumexp(together)))
 
 
 def _condition(
@@ -184,12 +197,13 @@ def _condition(
 def _forecast(
     loc: Floats, scale: Floats, log_weight: Floats, correlation: float, known: NDArray[np.bool_], own: NDArray[np.bool_]
 ) -> EventForecast:
-    weight = np.exp(log_weight - log_weight.max())
+    log_weight = np.broadcast_to(log_weight if log_weight.ndim == 2 else log_weight[:, None], scale.shape)
+    weight = np.exp(log_weight - log_weight.max(0))
     order = np.argsort(scale.mean(1))
     return EventForecast(
         loc=np.asarray(loc)[order],
         scale=scale[order],
-        weight=(weight / weight.sum())[order],
+        weight=(weight / weight.sum(0))[order],
         correlation=correlation,
         own=known[own].sum(0),
         other=known[~own].sum(0),

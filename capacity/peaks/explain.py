@@ -126,9 +126,10 @@ def _assumptions(picture: Picture, learnt: "Learnt") -> list[str]:
             "are a prior (wide); record peak_qps to narrow them"
         )
     if learnt.spikes.kappas.size > 1:
+        follows = float(learnt.spikes.kappas @ learnt.spikes.kappa_weight)
         out.append(
-            "the start hour moved against past promotions: futures range evenly from an opening that multiplies the "
-            "ordinary hour to a spike that ignores the clock"
+            "the start hour moved against past promotions: futures range from an opening that multiplies the ordinary "
+            f"hour (1) to a spike that ignores the clock (0); past events put it at {follows:.2f} (0.50: cannot tell)"
         )
     out.append(
         "base retries only, warm caches, no degradation and no limit: those belong to the plan and its rehearsal"

@@ -39,6 +39,18 @@ class Fanout:
     learnt: NDArray[np.bool_]
 
 
+def behind_limits(rejected: Floats, calls: Any) -> NDArray[np.bool_]:
+    """Tell in which minutes a service stands behind one that turned requests away, shape (service, minute)."""
+    limited = np.nan_to_num(rejected) > 0
+    reached = np.zeros_like(limited)
+    for _ in range(calls.shape[0]):
+        step: NDArray[np.bool_] = np.asarray(calls.T @ (limited | reached).astype(float) > 0)
+        if (step == reached).all():
+            break
+        reached = step
+    return reached
+
+
 def peak_ratio(rate: Floats, rejected: Floats, calls: Any) -> Floats:
     """Log of observed to implied requests near the busiest minutes of one event.
 

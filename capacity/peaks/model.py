@@ -17,7 +17,7 @@ from capacity.peaks.entries import event_axes, forecast_volume
 from capacity.peaks.events import EventDraws, EventForecast, draw_event, predict_event
 from capacity.peaks.evidence import MinuteGrid
 from capacity.peaks.explain import explain
-from capacity.peaks.fanout import Fanout, forecast_fanout, peak_ratio
+from capacity.peaks.fanout import Fanout, behind_limits, forecast_fanout, peak_ratio
 from capacity.peaks.picture import Picture, day_values, gather
 from capacity.peaks.priors import Floats
 from capacity.peaks.propagate import Network
@@ -153,7 +153,8 @@ def draw(
     extra = _triangular(rng.random((n_samples, n_entries)), entries.extra_low, np.clip(mode, 0, 1), entries.extra_high)
     shocks = EventDraws.of(n_samples, n_entries, rng)
     volume = draw_volume(entries.rates, extra, learnt.volume, dau, dat, shocks, taught.requests_per_dat)
-    kappa: NDArray[np.int64] = np.asarray(rng.integers(0, learnt.spikes.kappas.size, n_samples))
+    steps = np.cumsum(learnt.spikes.kappa_weight)[:-1]
+    kappa: NDArray[np.int64] = (rng.random((n_samples, 1)) > steps).sum(1)
     futures = Futures(dau, dat, volume, kappa)
     log_shares = draw_shares(learnt.spikes, picture.line, kappa, rng, taught.peak_share)
     centre = learnt.fanout.forecast.mean
@@ -182,7 +183,8 @@ def _callee_bursts(picture: Picture, seconds: Seconds, reach: Floats) -> EventFo
         outside = past.rate[:, picture.opening_minutes]
         if not np.isfinite(outside).any():
             continue
-        values[p] = _burst_of_callees(grid, np.nan_to_num(outside), network, phi, ramp)
+        held = behind_limits(grid.rejected, picture.calls)
+        values[p] = _burst_of_callees(grid, held, np.nan_to_num(outside), network, phi, ramp)
     values[:, entries] = np.nan
     years, own, kinds = event_axes(picture.events, picture.kind)
     forecast = predict_event(
@@ -194,11 +196,12 @@ def _callee_bursts(picture: Picture, seconds: Seconds, reach: Floats) -> EventFo
     return EventForecast(loc, scale, forecast.weight, forecast.correlation, forecast.own, forecast.other)
 
 
-def _burst_of_callees(grid: MinuteGrid, outside: Floats, network: Network, phi: Floats, ramp: Floats) -> Floats:
+def _burst_of_callees(
+    grid: MinuteGrid, held: NDArray[np.bool_], outside: Floats, network: Network, phi: Floats, ramp: Floats
+) -> Floats:
     """Log of observed to implied ratio of busiest second to mean, in each callee's busiest opening minute."""
     rate, peak = grid.rate, grid.peak_qps
-    limited: NDArray[np.bool_] = np.asarray(np.nan_to_num(grid.rejected).sum(0) > 0)
-    usable = np.isfinite(rate) & np.isfinite(peak) & (grid.width_s <= 60.0) & ~limited[None] & (rate > 0)
+    usable = np.isfinite(rate) & np.isfinite(peak) & (grid.width_s <= 60.0) & ~held & (rate > 0)
     at = np.where(usable, rate, -1.0).argmax(1)
     rows = np.arange(at.size)
     good = usable[rows, at]

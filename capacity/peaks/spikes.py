@@ -28,6 +28,8 @@ class Spikes:
     ----------
     kappas : ndarray, shape (kappa,)
         One where no start hour moved.
+    kappa_weight : ndarray, shape (kappa,)
+        Even, but for what events at this and at other hours tell by agreeing better under one than another.
     profile : ndarray, shape (kappa, entry, minute)
         Mean share of the local day in each minute.
     peaks : list over kappa of list over cells of EventForecast
@@ -43,6 +45,7 @@ class Spikes:
     """
 
     kappas: Floats
+    kappa_weight: Floats
     profile: Floats
     peaks: tuple[tuple[EventForecast, ...], ...]
     seen: NDArray[np.int64]
@@ -110,9 +113,17 @@ def learn_spikes(
         profiles.append(profile)
     names = tuple(e.id for e, w in zip(events, weight, strict=True) if w > 0)
     return Spikes(
-        kappas, np.stack(profiles), tuple(peaks), fine[own].sum(0), coarse[own].sum(0), (fine | coarse)[~own].sum(0),
-        names, wobble,
+        kappas, _kappa_weight(peaks, opening, line), np.stack(profiles), tuple(peaks),
+        fine[own].sum(0), coarse[own].sum(0), (fine | coarse)[~own].sum(0), names, wobble,
     )  # fmt: skip
+
+
+def _kappa_weight(peaks: Sequence[Sequence[EventForecast]], opening: Cell | None, line: Timeline) -> Floats:
+    if opening is None:
+        return np.full(len(peaks), 1.0 / len(peaks))
+    evidence = np.array([cells[line.cells.index(opening)].evidence for cells in peaks])
+    weight = np.exp(evidence - evidence.max())
+    return np.asarray(weight / weight.sum())
 
 
 def _lay(

@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 
 from capacity.catalog import Catalog, Entry, Service
 from capacity.errors import InputError
+from capacity.history import Traffic
 from capacity.lessons import Lesson, Lessons
 from capacity.peaks import Peaks, forecast_peaks
 from capacity.promotion import Actual, Promotion
@@ -35,7 +36,7 @@ def middle(peaks: Peaks, service: str, phase: str = "opening") -> float:
 
 @pytest.mark.parametrize("family", ["a", "b"])
 def test_truths_lie_in_the_ninety_percent_interval(make_world: Callable[..., Any], family: str) -> None:
-    n = 32
+    n = 30
     hits: dict[tuple[str, str], list[bool]] = {}
     for seed in range(n):
         world = make_world(100 + seed, family, n_samples=300, kinds=("double11",))
@@ -68,6 +69,13 @@ def test_factors_multiply_to_the_external_worst_second(peaks: Peaks) -> None:
     np.testing.assert_allclose(product, worst, rtol=1e-9)  # nobody inside calls these entries
     assert float(peaks.factors.sel(factor="burst").min()) >= 1.0 - 1e-12
     assert float(peaks.factors.sel(factor="peak_share").max()) <= 1.0
+
+
+def test_the_real_traffic_says_the_same(world: Any, peaks: Peaks) -> None:
+    frame = world.traffic.frame.astype({"service": str, "requests": int, "rejected": int})
+    traffic = Traffic.from_frame(frame, timezone="Asia/Shanghai", as_of=world.demand.as_of)
+    found = forecast_peaks(world.demand, traffic, services=world.catalog)
+    np.testing.assert_allclose(found.peak_qps.median("sample"), peaks.peak_qps.median("sample"), rtol=0.01)
 
 
 def test_the_same_seed_is_the_same_future(world: Any, peaks: Peaks) -> None:
