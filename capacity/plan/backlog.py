@@ -6,7 +6,7 @@ from capacity.plan.sizing import Floats
 
 
 def backlog(arrivals: Floats, rate: Floats, *, step_s: float) -> Floats:
-    """Requests waiting at the end of every step, of a queue served at ``rate``.
+    """Count the requests waiting at the end of every step, of a queue served at ``rate``.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def rate_for_delay(arrivals: Floats, max_delay_s: float, *, step_s: float, round
     Examples
     --------
     >>> rate_for_delay(np.array([[10.0] + [0.0] * 9]), 4.0, step_s=1.0).round(3)
-    array([2.5])
+    array([2.])
     """
     high = arrivals.max(axis=1)
     low = arrivals.sum(axis=1) * step_s / (arrivals.shape[1] * step_s + max_delay_s)
@@ -45,7 +45,7 @@ def rate_for_delay(arrivals: Floats, max_delay_s: float, *, step_s: float, round
         middle = 0.5 * (low + high)
         holds = backlog(arrivals, middle, step_s=step_s).max(axis=1) <= middle * max_delay_s
         high, low = np.where(holds, middle, high), np.where(holds, low, middle)
-    return high
+    return np.asarray(high, dtype=float)
 
 
 def drain_time_s(arrivals: Floats, rate: Floats, *, step_s: float) -> Floats:

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from capacity.plan.degradation import Feature, choose_planned, read_features, shed
+from capacity.plan.digest import Digest, digest
 from capacity.plan.fleet import Fleet, Offered, beyond_repair, most_pool_load, pool_load
 from capacity.plan.limits import Limits, Rows, allocate
-from capacity.plan.network import injection, reach
+from capacity.plan.network import Matrix, injection, reach
 from capacity.plan.sizing import (
     Bools,
     Floats,
@@ -78,6 +80,11 @@ class Decided:
     safe_qps: Floats
     rejected: Floats
     entry: Bools
+
+    @cached_property
+    def digest(self) -> Digest:
+        """Quantiles and shares of all services."""
+        return digest(self)
 
 
 def decide(fleet: Fleet, offered: Offered, *, risk: "Risk", entries: Sequence[int], transaction: Ints) -> Decided:
@@ -165,7 +172,7 @@ def _size(
     promises: list[Promise | None] = []
     kept: list[Bools] = []
     for tier, probability in ((0, risk.overload_probability), (1, risk.non_core_overload_probability)):
-        anyway = beyond[:, fleet.tier == tier].any(axis=1)
+        anyway = np.asarray(beyond[:, fleet.tier == tier].any(axis=1), dtype=bool)
         at = np.flatnonzero((fleet.pool_tier == tier) & fleet.sized)
         promise = None
         if len(at):
@@ -245,11 +252,11 @@ def _limits(
     single = np.where(fleet.is_fixed | np.isfinite(fleet.roof_qps), safe, np.inf)
     rows = Rows.build(single, pool=fleet.pool, pooled=pooled)
     outside = np.max([external_qps(fleet.network, load) for load in _raw_phases(offered)], axis=0)
-    demand = np.quantile(outside, LIMIT_DEMAND_QUANTILE, axis=0)
+    demand: Floats = np.asarray(np.quantile(outside, LIMIT_DEMAND_QUANTILE, axis=0), dtype=float)
     worth = np.zeros(len(fleet.names))
     if len(transaction):
-        every = reach(injection(range(fleet.network.size), fleet.network.size), fleet.network.matrix())
-        worth = 10.0 * np.asarray(every[:, transaction].sum(axis=1)).ravel()
+        backwards = reach(injection(transaction, fleet.network.size), Matrix(fleet.network.matrix().T))
+        worth = 10.0 * np.asarray(backwards.sum(axis=0), dtype=float).ravel()
     return allocate(
         fleet.network, rows, demand_qps=demand, entry=entry, core=fleet.tier == 0, value=np.minimum(worth, 100.0)
     )

@@ -58,8 +58,7 @@ def judge(decided: Decided, s: int, context: Context) -> Verdict:
 
 
 def _peak(decided: Decided, s: int) -> tuple[float, float]:
-    most = decided.offered.peak_qps[:, :, s].max(axis=1)
-    return float(np.quantile(most, 0.5)), float(np.quantile(most, 0.95))
+    return float(decided.digest.peak[1, s]), float(decided.digest.peak[2, s])
 
 
 def _unknown(decided: Decided, s: int, context: Context, verdict: Verdict) -> None:
@@ -82,7 +81,7 @@ def _unknown(decided: Decided, s: int, context: Context, verdict: Verdict) -> No
 def _fixed(decided: Decided, s: int, context: Context, verdict: Verdict) -> None:
     fleet = decided.fleet
     mid, high = _peak(decided, s)
-    over = float(decided.overloaded[:, s].mean())
+    over = float(decided.digest.overloaded[s])
     roof = float(np.fmin(fleet.fixed_qps[s], fleet.roof_qps[s]))
     verdict.why.append(
         f"takes {format_qps(roof)} whatever is added; {format_qps(mid)} are expected in the worst second "
@@ -108,7 +107,7 @@ def _scaled(decided: Decided, s: int, context: Context, verdict: Verdict) -> Non
     pool = int(fleet.pool[s])
     n, now = int(decided.instances[pool]), int(fleet.now[pool])
     _say_size(decided, s, context, verdict)
-    over = float(decided.overloaded[:, s].mean())
+    over = float(decided.digest.overloaded[s])
     mend = context.mends.get(s) or context.mends.get(fleet.names.index(fleet.pools[pool]))
     if n > now:
         verdict.decision = "scale_out"
@@ -130,7 +129,7 @@ def _say_size(decided: Decided, s: int, context: Context, verdict: Verdict) -> N
     pool = int(fleet.pool[s])
     n, now = int(decided.instances[pool]), int(fleet.now[pool])
     mid, high = _peak(decided, s)
-    capacity = np.quantile(fleet.capacity[:, s], [0.05, 0.5])
+    capacity = decided.digest.capacity[:2, s]
     loss = f" after losing {int(fleet.losses[pool])} of {int(fleet.zones[pool])} zones" if fleet.losses[pool] else ""
     shares = int((fleet.pool == pool).sum())
     where = f" of the pool {fleet.pools[pool]}, shared by {shares} services," if shares > 1 else ""
@@ -138,11 +137,12 @@ def _say_size(decided: Decided, s: int, context: Context, verdict: Verdict) -> N
         f"{format_qps(mid)} in the worst second ({format_qps(high)} in 1 of 20 futures); one instance takes "
         f"{format_qps(float(capacity[1]))} (at least {format_qps(float(capacity[0]))} with 95 %); {n} instances{where} "
         f"leave {int(decided.surviving[pool])}{loss}: overloaded with probability "
-        f"{format_percent(float(decided.overloaded[:, s].mean()))}, {now} run today"
+        f"{format_percent(float(decided.digest.overloaded[s]))}, {now} run today"
     )
     if fleet.losses[pool] < context.risk.zone_losses:
         verdict.why.append(
-            f"{int(fleet.zones[pool])} zone(s) cannot survive the loss of {context.risk.zone_losses}: sized without a loss; "
+            f"{int(fleet.zones[pool])} zone(s) cannot survive the loss of {context.risk.zone_losses}: sized "
+            f"without a loss; "
             f"spread it over {context.risk.zone_losses + 1} or more"
         )
     if fleet.tier[s] == 2:
@@ -150,7 +150,8 @@ def _say_size(decided: Decided, s: int, context: Context, verdict: Verdict) -> N
     queue = context.queues.get(s)
     if queue is not None:
         verdict.why.append(
-            f"behind a queue that may wait {format_seconds(queue.max_delay_s)}: sized for {format_percent(queue.smoothing)} of "
+            f"behind a queue that may wait {format_seconds(queue.max_delay_s)}: sized for "
+            f"{format_percent(queue.smoothing)} of "
             f"its worst second; up to {format_number(queue.backlog)} wait, gone after {format_seconds(queue.drain_s)}"
         )
 
@@ -162,8 +163,11 @@ def _if_kept(decided: Decided, s: int, now: int) -> str:
     pool = int(fleet.pool[s])
     left = int(survivors(now, fleet.zones[pool], fleet.losses[pool]))
     mid, _ = _peak(decided, s)
-    takes = left * float(np.median(fleet.capacity[:, s]))
-    return f"{now} instances leave {left} after the loss, {format_qps(takes)}, against {format_qps(mid)} in the median future"
+    takes = left * float(decided.digest.capacity[1, s])
+    return (
+        f"{now} instances leave {left} after the loss, {format_qps(takes)}, against {format_qps(mid)} in the median "
+        "future"
+    )
 
 
 def _one_fewer(decided: Decided, pool: int, n: int, context: Context) -> str:
@@ -175,8 +179,10 @@ def _one_fewer(decided: Decided, pool: int, n: int, context: Context) -> str:
         int(decided.fleet.pool_tier[pool])
     ]
     return (
-        f"with {n} more futures are lost than the {format_percent(promised)} promised jointly for {tier} services allows, or "
-        f"another pool would cost more to make up for it (choice certified within {format_percent(sizing.gap)} of the cheapest)"
+        f"with {n} more futures are lost than the {format_percent(promised)} promised jointly for {tier} "
+        f"services allows, or "
+        f"another pool would cost more to make up for it (choice certified within {format_percent(sizing.gap)} "
+        f"of the cheapest)"
     )
 
 
@@ -204,8 +210,8 @@ def _promised(decided: Decided, s: int, context: Context) -> float:
 def _relief(decided: Decided, s: int, verdict: Verdict) -> None:
     if not decided.planned:
         return
-    before = float(np.median(decided.undegraded.peak_qps[:, :, s].max(axis=1)))
-    after = float(np.median(decided.offered.peak_qps[:, :, s].max(axis=1)))
+    before = float(decided.digest.undegraded_mid[s])
+    after = float(decided.digest.peak[1, s])
     if before > 0 and after < 0.999 * before:
         names = ", ".join(f.name for f in decided.planned)
         verdict.why.append(f"planned degradation ({names}) takes {format_qps(before - after)} off its worst second")
@@ -219,16 +225,17 @@ def _limit(decided: Decided, s: int, verdict: Verdict) -> None:
         verdict.why.append("no limit: neither its capacity nor that of anything behind it is known")
         return
     by = [decided.fleet.names[i] for i in decided.limits.limited_by[s]]
-    q95 = float(np.quantile(decided.rejected[:, s], 0.95))
+    q95 = float(decided.digest.rejected[1, s])
     held = f", held down by {', '.join(by[:3])}" if by else ""
     verdict.why.append(
-        f"cluster limit {format_qps(limit)}{held}; in the worst second it turns away {format_percent(q95)} in 1 of 20 futures"
+        f"cluster limit {format_qps(limit)}{held}; in the worst second it turns away {format_percent(q95)} in 1 "
+        f"of 20 futures"
     )
 
 
 def _asides(decided: Decided, s: int, context: Context, verdict: Verdict) -> None:
     fleet = decided.fleet
-    warm = float(np.median(decided.offered.peak_qps[:, :, s].max(axis=1)))
+    warm = float(decided.digest.peak[1, s])
     cold = float(context.cold_qps[s])
     if cold > 1.2 * warm:
         takes = float(decided.safe_qps[s])
@@ -243,7 +250,8 @@ def _asides(decided: Decided, s: int, context: Context, verdict: Verdict) -> Non
             verdict.decision = "negotiate" if fleet.third_party[s] else "optimise"
     roof = float(fleet.roof_qps[s])
     if np.isfinite(roof):
-        over = float((decided.offered.most()[:, s] > roof).mean())
+        over = float(decided.digest.beyond_roof[s])
         verdict.why.append(
-            f"beyond {format_qps(roof)} its hottest key or max_qps gives way, whatever the instances: probability {format_percent(over)}"
+            f"beyond {format_qps(roof)} its hottest key or max_qps gives way, whatever the instances: "
+            f"probability {format_percent(over)}"
         )

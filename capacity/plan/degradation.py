@@ -35,7 +35,7 @@ class Feature:
     takes_s: float
 
     def saved_qps(self, load: Floats) -> Floats:
-        """Requests per second saved at every service; load and answer are (…, s)."""
+        """Compute requests per second saved at every service; load and answer are (…, s)."""
         flat = load.reshape(-1, load.shape[-1])
         return np.asarray(flat @ self.saves).reshape(load.shape)
 

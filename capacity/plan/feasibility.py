@@ -102,7 +102,7 @@ def unproven(decided: Decided) -> list[int]:
 
 
 def read_connections(decided: Decided) -> tuple[Connections, ...]:
-    """Connections opened by all callers' instances, for every service that says how many it takes."""
+    """Count the connections opened by all callers' instances, for every service that says how many it takes."""
     fleet = decided.fleet
     opened = np.zeros(len(fleet.names))
     for caller, callee, call in zip(fleet.network.caller, fleet.network.callee, fleet.network.call, strict=True):
@@ -116,30 +116,37 @@ def read_connections(decided: Decided) -> tuple[Connections, ...]:
 
 def infeasible_because(decided: Decided, *, risk: "Risk") -> list[str]:
     """Every reason why the promise does not hold, each with the least change that mends it."""
-    fleet, out = decided.fleet, []
-    for s in unproven(decided):
-        out.append(
-            f"no capacity of {fleet.names[s]} ({_tier(decided, s)}) is known, so no probability that includes it "
-            "can be promised: load test it, or name its max_qps"
-        )
+    names = decided.fleet.names
     promised = (risk.overload_probability, risk.non_core_overload_probability)
     reached = (decided.core_probability, decided.non_core_probability)
-    for tier in (0, 1):
-        if reached[tier] > promised[tier]:
-            out.append(_broken(decided, tier, promised[tier], reached[tier], risk=risk))
-    for c in read_connections(decided):
-        if c.opened > c.most:
-            out.append(
-                f"{fleet.names[c.position]} takes {format_number(c.most)} connections and its callers' instances open "
-                f"{format_number(c.opened)}: raise max_connections to {format_number(float(np.ceil(c.opened)))}, or cut "
-                f"connections_per_instance by {format_percent(1 - c.most / c.opened)}"
-            )
-    return out
+    unknown = [
+        f"no capacity of {names[s]} ({_tier(decided, s)}) is known, so no probability that includes it "
+        "can be promised: load test it, or name its max_qps"
+        for s in unproven(decided)
+    ]
+    broken = [
+        _broken(decided, tier, promised[tier], reached[tier], risk=risk)
+        for tier in (0, 1)
+        if reached[tier] > promised[tier]
+    ]
+    crowded = [_crowded(names[c.position], c) for c in read_connections(decided) if c.opened > c.most]
+    return [*unknown, *broken, *crowded]
+
+
+def _crowded(name: str, found: Connections) -> str:
+    return (
+        f"{name} takes {format_number(found.most)} connections and its callers' instances open "
+        f"{format_number(found.opened)}: raise max_connections to {format_number(float(np.ceil(found.opened)))}, "
+        f"or cut connections_per_instance by {format_percent(1 - found.most / found.opened)}"
+    )
 
 
 def _broken(decided: Decided, tier: int, promised: float, reached: float, *, risk: "Risk") -> str:
     name = TIERS[tier].replace("_", "-")
-    head = f"some {name} service is overloaded with probability {format_percent(reached)}, promised {format_percent(promised)}"
+    head = (
+        f"some {name} service is overloaded with probability {format_percent(reached)}, "
+        f"promised {format_percent(promised)}"
+    )
     mends, fits = find_mends(decided, tier, risk=risk)
     if not mends:
         return f"{head}: more samples, or accept overload_probability {format_percent(reached)}"

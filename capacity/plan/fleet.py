@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,6 @@ from capacity.plan.sizing import Bools, Floats, Ints, effective_losses
 
 if TYPE_CHECKING:
     from capacity.catalog import Catalog, Service
-    from capacity.peaks import Peaks
     from capacity.saturation import Curves
 
 TIERS = ("core", "non_core", "degradable")
@@ -67,24 +67,24 @@ class Fleet:
     capacity: Floats
     network: Network
 
-    @property
+    @cached_property
     def is_fixed(self) -> Bools:
         """Services whose capacity no instance changes."""
         return np.isfinite(self.fixed_qps)
 
-    @property
+    @cached_property
     def is_known(self) -> Bools:
         """Services of which a capacity is known at all."""
         return self.is_fixed | np.isfinite(self.capacity).all(axis=0)
 
-    @property
+    @cached_property
     def pool_known(self) -> Bools:
         """Pools all of whose scaled services have a known capacity."""
         known = np.ones(len(self.pools), dtype=bool)
         np.logical_and.at(known, self.pool, self.is_known)
         return known
 
-    @property
+    @cached_property
     def sized(self) -> Bools:
         """Pools whose instances carry at least one service that is not fixed."""
         sized = np.zeros(len(self.pools), dtype=bool)
@@ -92,8 +92,8 @@ class Fleet:
         return sized
 
 
-def read_fleet(catalog: "Catalog", peaks: "Peaks", curves: "Curves", *, zone_losses: int) -> Fleet:
-    """Bring catalogue and curves into the order of ``peaks.services``, which must be the catalogue's."""
+def read_fleet(catalog: "Catalog", curves: "Curves", *, zone_losses: int) -> Fleet:
+    """Bring curves into the catalogue's order."""
     names = tuple(catalog.names)
     services = [catalog[name] for name in names]
     hosts = [catalog.pool_of(name) for name in names]

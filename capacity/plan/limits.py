@@ -7,17 +7,19 @@ can push any service past its capacity, whatever the mix of requests.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from capacity.plan.linear import minimise
 from capacity.plan.network import Matrix, Network, injection, reach
 from capacity.plan.sizing import Bools, Floats, Ints
 
 _SEGMENTS = 4  # pieces of a flow's utility: each further quarter of its demand is worth a little less
 _FULL = 1e-9
-_DENSEST = 8_000_000  # entries of the reach matrix up to which internal services get the leftovers
+_LARGEST = 2_000  # services up to which leftovers go inside the graph and every limit names what binds it
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,11 @@ class _Allocation:
         self.dual = np.zeros(len(rows.owner))
         self.stopped = np.full(len(at), -1)
 
+    @cached_property
+    def inner(self) -> Matrix:
+        """What one request at each service asks of all others."""
+        return reach(injection(range(self.network.size), self.network.size), self.binding)
+
     def limits(self) -> Limits:
         for group in (self.is_core, self.is_entry & ~self.is_core, ~self.is_entry):
             self._serve(group)
@@ -196,10 +203,9 @@ class _Allocation:
     def _inner_slack(self, rates: Floats) -> tuple[Floats, Ints]:
         """Raise limits inside the graph by what nobody else can use, so that they cut no wobble for nothing."""
         n = self.network.size
-        none = np.zeros(n), np.full(n, -1)
-        through = reach(injection(range(n), n), self.binding)
-        if through.nnz > _DENSEST:
-            return none
+        if n > _LARGEST:
+            return np.zeros(n), np.full(n, -1)
+        through = self.inner
         take = Matrix(through @ self.rows.use.T)
         finite = np.where(np.isfinite(rates), rates, 0.0)
         spare = np.maximum(1.0 - np.asarray(self.rows.use @ finite).ravel(), 0.0)
@@ -211,8 +217,9 @@ class _Allocation:
 
     def _limited_by(self, slack_row: Ints) -> tuple[tuple[int, ...], ...]:
         """For each service the rows that stopped the flows through it and lie on its own way."""
-        reached = reach(injection(range(self.network.size), self.network.size), self.binding)
-        touches = Matrix(reached @ self.rows.use.T)
+        if self.network.size > _LARGEST:
+            return ((),) * self.network.size
+        touches = Matrix(self.inner @ self.rows.use.T)
         through = Matrix(self.through.T)
         found: list[tuple[int, ...]] = []
         for s in range(self.network.size):
@@ -228,20 +235,18 @@ class _Allocation:
 
 def _share(take: Matrix, room: Floats, *, wish: Floats, worth: Floats) -> tuple[Floats, Floats]:
     """Largest concave utility within ``room``: take (row, flow) · x ≤ room, 0 ≤ x ≤ wish."""
-    from scipy.optimize import linprog
-
     n = len(wish)
     rows = np.flatnonzero(np.diff(take.indptr) > 0)
     slope = 1.0 - 0.05 * np.arange(_SEGMENTS)
     gain = (worth[:, None] * slope).ravel()  # per demanded share, so that a small flow weighs as a large one
     scaled = take[rows] @ sparse.diags_array(wish / _SEGMENTS)
     spread = sparse.kron(sparse.eye_array(n), np.ones((1, _SEGMENTS)))
-    answer = linprog(-gain, A_ub=Matrix(scaled @ spread), b_ub=room[rows], bounds=(0.0, 1.0), method="highs")
+    found = minimise(-gain, Matrix(scaled @ spread), room[rows])
     dual = np.zeros(len(room))
-    if not answer.success:
+    if found is None:
         return np.zeros(n), dual
-    dual[rows] = np.abs(answer.ineqlin.marginals)
-    share = np.clip(answer.x, 0.0, 1.0).reshape(n, _SEGMENTS).mean(axis=1)
+    dual[rows] = found.duals
+    share = found.x.reshape(n, _SEGMENTS).mean(axis=1)
     flow = share * wish
     used = np.asarray(take @ flow).ravel()
     with np.errstate(divide="ignore", invalid="ignore"):

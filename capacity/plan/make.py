@@ -10,7 +10,7 @@ from capacity.plan.decisions import Context
 from capacity.plan.document import signature
 from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, unproven
 from capacity.plan.fleet import Fleet, Offered, read_fleet
-from capacity.plan.network import RETRY_BUDGET, injection, reach
+from capacity.plan.network import RETRY_BUDGET, Matrix, reach
 from capacity.plan.queues import Queue, read_queues
 from capacity.plan.result import Plan
 from capacity.plan.schedule import WARM_UP
@@ -76,7 +76,7 @@ def make_plan(
     that less likely.
     """
     del seed
-    fleet = read_fleet(services, peaks, curves, zone_losses=risk.zone_losses)
+    fleet = read_fleet(services, curves, zone_losses=risk.zone_losses)
     peak_qps = _aligned(peaks, fleet)
     queues = _queues(fleet, peaks, peak_qps)
     smoothing = np.ones(len(fleet.names))
@@ -147,12 +147,11 @@ def _cold_peak(decided: Decided) -> Floats:
     """Median worst second behind cold caches: the entries' medians through the cold graph, as far as it is more."""
     network = decided.fleet.network
     load = np.median(decided.offered.peak_qps, axis=0).max(axis=0)
-    outside = external_qps(network, load)[None, :]
-    at = injection(range(network.size), network.size)
+    outside = Matrix(external_qps(network, load)[None, :])
     if np.array_equal(network.calls, network.cold_calls):
-        return load
-    warm = np.asarray(outside @ reach(at, network.matrix())).ravel()
-    cold = np.asarray(outside @ reach(at, network.matrix(cold=True))).ravel()
+        return np.asarray(load, dtype=float)
+    warm = reach(outside, network.matrix()).toarray().ravel()
+    cold = reach(outside, network.matrix(cold=True)).toarray().ravel()
     ratio = np.divide(cold, warm, out=np.ones_like(cold), where=warm > 0)
     return np.asarray(load * np.maximum(ratio, 1.0), dtype=float)
 
@@ -201,19 +200,19 @@ def _assumptions(
     fleet = decided.fleet
     n = len(decided.overloaded)
     own = [
-        f"probabilities are counted over {n} futures, with the optimism of choosing on them added; 0 means fewer than 1 in {n}",
+        f"probabilities are counted over {n} futures, the optimism of choosing on them added; 0: less than 1 in {n}",
         f"limits protect what a service takes with {100 * (1 - SAFE_QUANTILE):.0f} % probability after the zone loss",
-        f"degradable services are sized for the {100 * DEGRADABLE_QUANTILE:.0f} % quantile of their need; limits cut the rest",
+        f"degradable services are sized for {100 * DEGRADABLE_QUANTILE:.0f} % of futures; limits cut the rest",
         f"instances serve {WARM_UP.seconds // 60} min before they are needed; those that run today are not taken away",
-        "traffic is spread evenly over instances; under skew the no-false-reject variant needs the cluster limit beside it",
+        "traffic is even over instances; under skew the no-false-reject variant needs the cluster limit beside it",
         "capacities given as a total (max_qps, SLA) survive a zone loss whole",
         "worst seconds of services that share a pool are added, as if they came in the same second",
         f"transactions turned away are counted in {SUBSET} futures spread evenly over peak TPS",
     ]
     if fleet.network.retries.any():
         own.append(
-            f"callers keep a retry budget of {100 * RETRY_BUDGET:.0f} %: limits allow {1 + RETRY_BUDGET:g} attempts per call; "
-            "without the budget they are too high"
+            f"callers keep a retry budget of {100 * RETRY_BUDGET:.0f} %: limits allow {1 + RETRY_BUDGET:g} "
+            "attempts per call; without the budget they are too high"
         )
     unknown = unproven(decided)
     if unknown:

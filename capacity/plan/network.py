@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 RETRY_BUDGET = 0.1  # share of requests that may be retries; a caller with retries has to keep to it
 
+_NOTHING = 1e-12  # calls per request: rarer ones are not followed
+
 Matrix = sparse.csr_array
 
 
@@ -78,6 +80,7 @@ def reach(start: Matrix, matrix: Matrix) -> Matrix:
     total, front = start.copy(), start
     for _ in range(matrix.shape[0]):
         front = Matrix(front @ matrix)
+        front.data[np.abs(front.data) < _NOTHING] = 0.0
         front.eliminate_zeros()
         if front.nnz == 0:
             return Matrix(total)

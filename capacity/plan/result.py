@@ -40,7 +40,8 @@ class Plan(Result):
     services: "Catalog | None" = None
 
     units: ClassVar[dict[str, str]] = {
-        "peak_q50": "requests/s", "peak_q95": "requests/s", "cluster_limit": "requests/s", "instance_limit": "requests/s",
+        "peak_q50": "requests/s", "peak_q95": "requests/s",
+        "cluster_limit": "requests/s", "instance_limit": "requests/s",
     }  # fmt: skip
 
     @property
@@ -75,7 +76,8 @@ class Plan(Result):
         cost = d["cost"]
         head = (
             f"{self.promotion_id} as of {d['as_of']}: {grow} of {len(d['services'])} services scale out, "
-            f"{format_number(cost['per_hour_now'])} → {format_number(cost['per_hour_peak'])} {cost['currency']} an hour, "
+            f"{format_number(cost['per_hour_now'])} → {format_number(cost['per_hour_peak'])} {cost['currency']} "
+            f"an hour, "
             f"core overload probability {format_percent(d['core_overload_probability'])}"
         )
         return head if self.feasible else f"{head}; the promise does NOT hold: {self.infeasible_because[0]}"

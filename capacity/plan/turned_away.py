@@ -17,7 +17,7 @@ def external_qps(network: Network, load: Floats) -> Floats:
     """Rate that does not come from a known caller; load and answer are (…, s)."""
     flat = load.reshape(-1, load.shape[-1])
     inner = np.asarray(flat @ network.matrix())
-    return np.maximum(flat - inner, 0.0).reshape(load.shape)
+    return np.asarray(np.maximum(flat - inner, 0.0), dtype=float).reshape(load.shape)
 
 
 def admitted_share(load: Floats, limit: Floats, entry_rows: Matrix) -> Floats:
@@ -42,7 +42,7 @@ def admitted_share(load: Floats, limit: Floats, entry_rows: Matrix) -> Floats:
         return out
     with np.errstate(divide="ignore", invalid="ignore"):
         passes = np.where(load[:, tight] > limit[tight], limit[tight] / load[:, tight], 1.0)
-    on_way = (entry_rows[:, tight] != 0).toarray()
+    on_way = entry_rows[:, tight].toarray() != 0
     for column in range(len(tight)):
         at = np.flatnonzero(on_way[:, column])
         out[:, at] = np.minimum(out[:, at], passes[:, column, None])

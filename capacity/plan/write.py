@@ -64,10 +64,17 @@ class Calendar:
 
 def write_services(decided: Decided, peaks: "Peaks", context: Context, calendar: Calendar) -> dict[str, Any]:
     """One entry a service, in the catalogue's order."""
-    return {name: _service(decided, peaks, context, calendar, s) for s, name in enumerate(decided.fleet.names)}
+    at = _peak_at_s(peaks)
+    return {name: _service(decided, context, calendar, s, peak_at_s=at) for s, name in enumerate(decided.fleet.names)}
 
 
-def _service(decided: Decided, peaks: "Peaks", context: Context, calendar: Calendar, s: int) -> dict[str, Any]:
+def _named(values: np.ndarray[Any, Any], percents: Sequence[int]) -> dict[str, float | None]:
+    return {f"q{percent:02d}": number(float(value)) for percent, value in zip(percents, values, strict=True)}
+
+
+def _service(
+    decided: Decided, context: Context, calendar: Calendar, s: int, *, peak_at_s: Mapping[str, float]
+) -> dict[str, Any]:
     fleet = decided.fleet
     pool = int(fleet.pool[s])
     verdict = judge(decided, s, context)
@@ -79,14 +86,14 @@ def _service(decided: Decided, peaks: "Peaks", context: Context, calendar: Calen
     steps = changes(
         counts, calendar.spans, now=int(fleet.now[pool]), startup_s=float(fleet.startup_s[pool]), freeze=calendar.freeze
     )
-    most = decided.offered.peak_qps[:, :, s].max(axis=1)
+    table = decided.digest
     known = bool(fleet.is_known[s])
     key = fleet.key_qps[s]
     return {
         "decision": verdict.decision,
-        "peak_qps": spread(most),
-        "peak_at": calendar.moment(_peak_at_s(decided, peaks, s)),
-        "instance_capacity_qps": spread(fleet.capacity[:, s], (0.05, 0.5, 0.95)),
+        "peak_qps": _named(table.peak[:, s], (5, 50, 95, 99)),
+        "peak_at": calendar.moment(peak_at_s.get(fleet.names[s], 0.0)),
+        "instance_capacity_qps": _named(table.capacity[:, s], (5, 50, 95)),
         "capacity_evidence": context.evidence.get(fleet.names[s], "none"),
         "instances": int(decided.instances[pool]),
         "instances_now": int(fleet.now[pool]),
@@ -103,21 +110,18 @@ def _service(decided: Decided, peaks: "Peaks", context: Context, calendar: Calen
         "instance_limit_no_false_reject_qps": None if fleet.third_party[s] else number(limit / left),
         "key_limit_qps": number(key),
         "limited_by": [fleet.names[i] for i in decided.limits.limited_by[s]],
-        "rejected_fraction": spread(decided.rejected[:, s], (0.5, 0.95)),
-        "overload_probability": number(float(decided.overloaded[:, s].mean())) if known else None,
+        "rejected_fraction": _named(table.rejected[:, s], (50, 95)),
+        "overload_probability": number(float(table.overloaded[s])) if known else None,
         "why": verdict.why,
         "rejected": verdict.rejected,
     }
 
 
-def _peak_at_s(decided: Decided, peaks: "Peaks", s: int) -> float:
-    """Typical time of the worst second, in the phase where it is highest most often."""
-    column = peaks.services.index(decided.fleet.names[s]) if decided.fleet.names[s] in peaks.services else -1
-    if column < 0:
-        return 0.0
-    values = peaks.peak_qps.values[:, :, column]
-    phase = int(np.median(values, axis=0).argmax())
-    return float(np.median(peaks.peak_at_s.values[:, phase, column]))
+def _peak_at_s(peaks: "Peaks") -> dict[str, float]:
+    """Typical time of each service's worst second, in the phase where its median is highest."""
+    phase = np.median(peaks.peak_qps.values, axis=0).argmax(axis=0)
+    at = np.median(peaks.peak_at_s.values, axis=0)
+    return {name: float(at[phase[i], i]) for i, name in enumerate(peaks.services)}
 
 
 def write_edges(decided: Decided) -> list[dict[str, Any]]:
@@ -130,7 +134,7 @@ def write_edges(decided: Decided) -> list[dict[str, Any]]:
 
 
 def write_degradation(decided: Decided, calendar: Calendar) -> list[dict[str, Any]]:
-    """The ladder: planned rungs first, then those that wait for their trigger."""
+    """Write the ladder: planned rungs first, then those that wait for their trigger."""
     load = np.median(decided.undegraded.peak_qps, axis=0)
     phase = int(load.sum(axis=1).argmax()) if load.size else 0
     typical = load[phase]
@@ -172,7 +176,8 @@ def _rung(
         "saves_qps": {fleet.names[i]: number(saved[i]) for i in np.flatnonzero(saved > 0)},
         "value_lost_per_hour": number(lost),
         "recovery": f"switch {feature.switch or feature.name} back when {name} has been under "
-        f"{format_qps(0.7 * takes)} for 10 min, later rungs first; check that calls to it are back at {format_number(100)} %",
+        f"{format_qps(0.7 * takes)} for 10 min, later rungs first; check that calls to it are back at "
+        f"{format_number(100)} %",
         "planned": planned,
         "watch": {"service": name, "above_qps": number(_TRIGGER_SHARE * takes), "for_s": _TRIGGER_S},
         "switch": feature.switch or None,
@@ -224,10 +229,10 @@ def cost_per_hour(decided: Decided) -> tuple[float, float]:
 
 
 def header(peaks: "Peaks", risk: Any) -> dict[str, Any]:
-    """What the plan is of."""
+    """Say what the plan is of."""
     return {
         "schema": SCHEMA,
         "promotion": peaks.promotion.id,
         "as_of": peaks.as_of.isoformat(),
-        "risk": {key: value for key, value in risk.model_dump().items()},
+        "risk": dict(risk.model_dump()),
     }

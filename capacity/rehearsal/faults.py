@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from capacity.errors import Problem, UsageError, did_you_mean
 
@@ -82,7 +83,8 @@ def _with(found: Faults, name: str, value: str) -> Faults:
         return replace(found, down=(*found.down, value))
     if name == "demand":
         return replace(found, demand=found.demand * float(value))
-    return replace(found, **{name.replace("-", "_"): True})
+    flags: dict[str, Any] = {name.replace("-", "_"): True}
+    return replace(found, **flags)
 
 
 def _problem(text: str, name: str, value: str, services: Sequence[str]) -> Problem | None:

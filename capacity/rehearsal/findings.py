@@ -88,7 +88,8 @@ def _mend(world: World, fleet: Fleet, trace: Trace, s: int, *, faults: Faults) -
     ratio = float(np.quantile(trace.worst_ratio[:, s], 0.95))
     name = fleet.names[s]
     if faults.late_scale_up and not fleet.is_fixed[s]:
-        return f"have its instances serving before the start: they take {format_seconds(float(fleet.startup_s[fleet.pool[s]]))}"
+        takes = format_seconds(float(fleet.startup_s[fleet.pool[s]]))
+        return f"have its instances serving before the start: they take {takes}"
     if np.isfinite(world.fixed_qps[s]):
         has = float(world.fixed_qps[s])
         if ratio >= NOTHING_LEFT:
@@ -115,7 +116,7 @@ def extra_instances(world: World, fleet: Fleet, trace: Trace, *, zone_loss: bool
     need = np.ceil(surviving * worst - 1e-9).astype(np.int64)
     grown = instances_for(need, fleet.zones, fleet.losses) if zone_loss else need
     base = instances_for(surviving, fleet.zones, fleet.losses) if zone_loss else surviving
-    return np.maximum(grown - base, 0)
+    return np.asarray(np.maximum(grown - base, 0), dtype=np.int64)
 
 
 def say_turned_away(fleet: Fleet, trace: Trace) -> str:
@@ -132,11 +133,12 @@ def say_turned_away(fleet: Fleet, trace: Trace) -> str:
 def explain(
     breaks: Sequence[Break], *, overload: float, promised: float, paths: int, turned_away: str, proof: str
 ) -> tuple[str, ...]:
-    """The findings as sentences, the verdict first."""
-    lines = [
+    """Say the findings as sentences, the verdict first."""
+    verdict = (
         f"demand exceeds what a core service takes in {format_percent(overload)} of {paths} futures "
         f"(the plan says {format_percent(promised)} with its zone loss and without this rehearsal's other faults)"
-    ]
+    )
+    lines = [verdict]
     if turned_away:
         lines.append(turned_away)
     if not breaks:
@@ -147,7 +149,8 @@ def explain(
         side = "before" if (b.at_s or 0) < 0 else "after"
         reach = f"; it reaches {', '.join(b.spread[:6])}" if b.spread else "; it stays there"
         lines.append(
-            f"{b.service} breaks in {format_percent(b.share)} of the futures, {when} {side} the start: {b.because}{reach}; "
+            f"{b.service} breaks in {format_percent(b.share)} of the futures, {when} {side} the start: "
+            f"{b.because}{reach}; "
             f"{b.recovers}; mend: {b.mend}"
         )
     if proof:

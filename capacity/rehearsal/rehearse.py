@@ -27,6 +27,7 @@ def rehearse(
     seed: int = 0,
     limits: bool = True,
     noise: bool = True,
+    prove: bool = True,
 ) -> Rehearsal:
     """Play futures second by second against the plan's instances, limits and switches.
 
@@ -45,6 +46,8 @@ def rehearse(
         Whether limits are enforced.
     noise : bool
         Whether arrivals wobble as counts do.
+    prove : bool
+        Whether to play once more with the instances that the mends ask for.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def rehearse(
             promised=float(plan.document["core_overload_probability"]),
             paths=len(sample),
             turned_away=say_turned_away(fleet, trace),
-            proof=_proof(world, fleet, trace, script, found, breaks),
+            proof=_proof(world, fleet, trace, script, found, breaks) if prove else "",
         ),
         n_paths=len(sample),
         seed=seed,
@@ -122,8 +125,8 @@ def _proof(world: World, fleet: Fleet, trace: Trace, script: Script, faults: Fau
     cost = float((fleet.cost * extra).sum())
     names = ", ".join(f"{fleet.pools[p]} +{int(extra[p])}" for p in np.flatnonzero(extra)[:8])
     return (
-        f"played again with more instances ({names}; {format_number(cost)} an hour): something breaks in {format_percent(after)} of the "
-        f"futures instead of {format_percent(before)}"
+        f"played again with more instances ({names}; {format_number(cost)} an hour): something breaks in "
+        f"{format_percent(after)} of the futures instead of {format_percent(before)}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,7 +103,7 @@ def build_world(plan: Plan, fleet: Fleet, sample: Ints, faults: Faults) -> World
         retries=mean_retries(network, least=3 if faults.retry_storm else 0),
         max_delay_s=queue_delays(network),
         core=fleet.tier == 0,
-        rungs=tuple(_rung(plan, fleet, rung) for rung in plan.document["degradation"]),
+        rungs=tuple(_rung(fleet, rung) for rung in plan.document["degradation"]),
     )
 
 
@@ -115,7 +116,7 @@ def _hotter(service: Any, roof: float) -> float:
     return roof if key is None else min(roof, float(key.max_qps / min(key.top_share * HOTTER, 1.0)))
 
 
-def _rung(plan: Plan, fleet: Fleet, rung: dict[str, Any]) -> Rung:
+def _rung(fleet: Fleet, rung: dict[str, Any]) -> Rung:
     network = fleet.network
     at = [e for e, c in enumerate(network.call) if c.degrade is not None and c.degrade.feature == rung["feature"]]
     watch = rung.get("watch") or {}
@@ -176,7 +177,7 @@ def _arrivals(peaks: "Peaks", stage: Stage, sample: Ints, *, factor: float, nois
     bounds = [*stage.starts.tolist(), stage.length]
     rng = np.random.default_rng(seed)
     parts = []
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in pairwise(bounds):
         rate = np.asarray(
             peaks.entry_rates(sample, start_s=float(stage.seconds[first]), duration_s=float(last - first), step_s=1.0)
         )
@@ -206,8 +207,8 @@ def _instances(plan: Plan, fleet: Fleet, stage: Stage, faults: Faults) -> Ints:
 
 def fleet_of(plan: Plan) -> Fleet:
     """Read the plan's fleet."""
-    peaks, curves, services = need_inputs(plan)
-    return read_fleet(services, peaks, curves, zone_losses=int(plan.document["risk"]["zone_losses"]))
+    _, curves, services = need_inputs(plan)
+    return read_fleet(services, curves, zone_losses=int(plan.document["risk"]["zone_losses"]))
 
 
 def stronger(script: Script, extra: Ints) -> Script:

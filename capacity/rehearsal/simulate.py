@@ -15,6 +15,7 @@ BREAK_S = 3  # for so many seconds
 _CALM = 0.9  # of capacity: a service that is still broken with less fresh demand does not recover by itself
 _BIN_S = 10
 _TINY = 1e-9
+_SERIES = ("demand", "served", "capacity", "backlog")
 NOTHING_LEFT = 1e6  # demand ÷ capacity of a service that is gone
 
 
@@ -93,11 +94,12 @@ def simulate(world: World, script: Script) -> Trace:
 
     Notes
     -----
-    Every second, callers before callees: limits admit from a token bucket that holds `BURST_S` of them; what is admitted joins a
-    first-in-first-out queue that holds twice the callers' timeout and is served at capacity; requests that waited longer than
-    the timeout are served for nobody; the rest of the capacity works off the broker of queued calls. A request succeeds if
-    its own service and all it requires did. Failed calls come back in the next second, r/(r + 1) of them for r retries, as
-    far as the retry budget goes. Instances are capacity, not single servers: see `waits` for what that leaves out.
+    Every second, callers before callees: limits admit from a token bucket that holds `BURST_S` of them; what is
+    admitted joins a first-in-first-out queue that holds twice the callers' timeout and is served at capacity;
+    requests that waited longer than the timeout are served for nobody; the rest of the capacity works off the
+    broker of queued calls. A request succeeds if its own service and all it requires did. Failed calls come back in
+    the next second, r/(r + 1) of them for r retries, as far as the retry budget goes. Instances are capacity, not
+    single servers: see `waits` for what that leaves out.
     """
     return _Run(world, script).play()
 
@@ -117,7 +119,7 @@ class _Run:
         self.binding = [[(int(d), need[s, d]) for d in np.flatnonzero(need[s])] for s in range(size)]
         start = injection(world.entries, size)
         keep = self._without_planned()
-        self.through = [reach(start, network.matrix(only=keep, cold=cold)).toarray() for cold in (False, True)]
+        self.through = [reach(start, network.matrix(only=keep, cold=c)).toarray() for c in (False, True)]
         self.has_queue = bool(queued.any())
         self.limit = world.limit_qps if script.limited else np.full(size, np.inf)
         self.burst = self.limit * BURST_S
@@ -153,8 +155,9 @@ class _Run:
         return Trace(
             overloaded=np.zeros(self.shape, dtype=bool),
             first_overload_s=none(), first_break_s=none(), broken_s=none() * 0, last_break_s=none(), stuck_s=none() * 0,
-            affected=np.zeros(self.shape, dtype=bool), rejected=zero(), arrived=zero(), worst_ratio=zero(), most_instances=self.script.instances.max(axis=0),
-            bins={k: np.zeros((bins, *self.shape), dtype=np.float32) for k in ("demand", "served", "capacity", "backlog")},
+            affected=np.zeros(self.shape, dtype=bool), rejected=zero(), arrived=zero(), worst_ratio=zero(),
+            most_instances=self.script.instances.max(axis=0),
+            bins={k: np.zeros((bins, *self.shape), dtype=np.float32) for k in _SERIES},
         )  # fmt: skip
 
     def play(self) -> Trace:
@@ -185,7 +188,7 @@ class _Run:
         success = self._success(good, arrived)
         self._come_back(success, arrived, rejected)
         self._watch(t, demand)
-        self._note(t, demand, capacity, served, good, rejected, arrived, success)
+        self._note(t, demand, capacity, served, rejected, arrived, success)
 
     def _capacity(self, t: int, demand: Floats) -> Floats:
         """Requests/s each service can serve in this second, instances of a pool shared by need."""
@@ -202,7 +205,7 @@ class _Run:
                 part = np.divide(need[:, at], total, out=np.full((len(need), len(at)), 1.0 / len(at)), where=total > 0)
                 own[:, at] = world.unit_qps[:, at] * np.maximum(n - (total - need[:, at]), n * part)
         own = np.where(np.isnan(own), np.inf, own)
-        return np.minimum(own, world.fixed_qps) * self.script.capacity_factor[t]
+        return np.asarray(np.minimum(own, world.fixed_qps) * self.script.capacity_factor[t], dtype=float)
 
     def _level(
         self, level: Ints, arriving: Floats, queued: Floats, capacity: Floats,
@@ -276,7 +279,7 @@ class _Run:
             self.rung_on[k][pull] = t + int(np.ceil(rung.takes_s))
 
     def _note(
-        self, t: int, demand: Floats, capacity: Floats, served: Floats, good: Floats, rejected: Floats,
+        self, t: int, demand: Floats, capacity: Floats, served: Floats, rejected: Floats,
         arrived: Floats, success: Floats,
     ) -> None:  # fmt: skip
         trace, world = self.trace, self.world

@@ -1,14 +1,14 @@
 """Small stand-ins for peaks and curves, with a documented random process behind them."""
 
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from capacity.catalog import Catalog, Service
+from capacity.catalog import Catalog, Service, parse_services
 from capacity.plan.network import injection, reach, read_network
 from capacity.promotion import Promotion
 
@@ -105,40 +105,71 @@ def curves_of(catalog: Catalog, qps: dict[str, float], *, n: int = 1000, sd: flo
     return FakeCurves(names, xr.DataArray(values, dims=("sample", "service")), evidence, fixed)
 
 
+SHOP = """
+- name: web
+  tier: core
+  instances: 10
+  entry: {per_dau: 3.0}
+  calls:
+    - {to: search, per_request: 0.4}
+    - {to: detail, per_request: 0.5}
+    - to: banner
+      per_request: 0.3
+      required: false
+      degrade: {feature: banners, switch: b_off, owner: growth, value_per_request: 0.001, takes_s: 30}
+- name: checkout
+  tier: core
+  instances: 8
+  counts_as: transaction
+  entry: {per_dat: 1.0}
+  calls:
+    - {to: inventory, per_request: 2.0, retries: 2}
+    - {to: payment}
+    - {to: order-db, per_request: 3.0, connections_per_instance: 10}
+    - {to: fulfil, mode: async, max_delay_s: 1800}
+    - to: recommend
+      per_request: 0.5
+      required: false
+      degrade: {feature: recommendations, switch: rec_off, owner: growth, value_per_request: 0.02, takes_s: 30}
+- {name: search, tier: core, instances: 6, calls: [{to: index, per_request: 1.5}]}
+- name: detail
+  tier: core
+  instances: 6
+  calls:
+    - {to: cache, per_request: 4.0}
+    - {to: catalog, per_request: 4.0, hit_fraction: 0.95, cold_hit_fraction: 0.5}
+    - to: recommend
+      per_request: 1.0
+      required: false
+      degrade: {feature: similar items, switch: sim_off, owner: growth, value_per_request: 0.005, takes_s: 30}
+- name: inventory
+  tier: core
+  instances: 5
+  calls: [{to: order-db, per_request: 0.5, connections_per_instance: 5}]
+  hot_key: {top_share: 0.05, max_qps: 5000}
+- {name: payment, tier: core, instances: 4, calls: [{to: payco}]}
+- {name: payco, tier: core, third_party: true, max_qps: 4000}
+- {name: order-db, tier: core, scalable: false, max_qps: 30000, max_connections: 4000}
+- {name: cache, tier: core, instances: 3}
+- {name: catalog, tier: core, instances: 3}
+- {name: index, tier: non_core, instances: 4}
+- {name: fulfil, tier: non_core, instances: 2}
+- {name: banner, tier: degradable, instances: 2}
+- {name: recommend, tier: degradable, instances: 3}
+- {name: admin, tier: non_core, instances: 1, entry: {per_dau: 0.0}}
+- {name: render, tier: core, runs_on: web, entry: {per_dau: 1.0}}
+"""
+
+
 def shop() -> Catalog:
-    """Sixteen services with a cache, a database, a queue and a third party."""
-    s = [
-        dict(name="web", tier="core", instances=10, entry={"per_dau": 3.0}, calls=[{"to": "search", "per_request": 0.4},
-             {"to": "detail", "per_request": 0.5}, {"to": "banner", "per_request": 0.3, "required": False, "degrade": {
-                 "feature": "banners", "switch": "b_off", "owner": "growth", "value_per_request": 0.001, "takes_s": 30}}]),
-        dict(name="checkout", tier="core", instances=8, counts_as="transaction", entry={"per_dat": 1.0}, calls=[
-             {"to": "inventory", "per_request": 2.0, "retries": 2}, {"to": "payment"}, {"to": "order-db", "per_request": 3.0,
-              "connections_per_instance": 10}, {"to": "fulfil", "mode": "async", "max_delay_s": 1800},
-             {"to": "recommend", "per_request": 0.5, "required": False, "degrade": {"feature": "recommendations",
-              "switch": "rec_off", "owner": "growth", "value_per_request": 0.02, "takes_s": 30}}]),
-        dict(name="search", tier="core", instances=6, calls=[{"to": "index", "per_request": 1.5}]),
-        dict(name="detail", tier="core", instances=6, calls=[{"to": "cache", "per_request": 4.0},
-             {"to": "catalog", "per_request": 4.0, "hit_fraction": 0.95, "cold_hit_fraction": 0.5},
-             {"to": "recommend", "per_request": 1.0, "required": False, "degrade": {"feature": "similar items",
-              "switch": "sim_off", "owner": "growth", "value_per_request": 0.005, "takes_s": 30}}]),
-        dict(name="inventory", tier="core", instances=5, calls=[{"to": "order-db", "per_request": 0.5,
-             "connections_per_instance": 5}], hot_key={"top_share": 0.05, "max_qps": 5000}),
-        dict(name="payment", tier="core", instances=4, calls=[{"to": "payco"}]),
-        dict(name="payco", tier="core", third_party=True, max_qps=4000.0),
-        dict(name="order-db", tier="core", scalable=False, max_qps=30000.0, max_connections=4000),
-        dict(name="cache", tier="core", instances=3),
-        dict(name="catalog", tier="core", instances=3),
-        dict(name="index", tier="non_core", instances=4),
-        dict(name="fulfil", tier="non_core", instances=2),
-        dict(name="banner", tier="degradable", instances=2),
-        dict(name="recommend", tier="degradable", instances=3),
-        dict(name="admin", tier="non_core", instances=1, entry={"per_dau": 0.0}),
-        dict(name="render", tier="core", runs_on="web", entry={"per_dau": 1.0}),
-    ]  # fmt: skip
+    """Sixteen services with a cache, a database, a queue and a third party, all in three zones."""
     defaults = {"zones": 3, "instance_cost": 1.0, "startup_s": 240, "owner": "team"}
-    return Catalog.from_services(
-        [Service.model_validate(x if x.get("third_party") or x.get("runs_on") else defaults | x) for x in s]
-    )
+    services = []
+    for service in parse_services(SHOP).values():
+        given = {key: getattr(service, key) for key in service.model_fields_set}
+        plain = service.third_party or service.runs_on
+        services.append(Service.model_validate(given if plain else defaults | given))
+    return Catalog.from_services(services)
 
 
 ENTRY_QPS = {"web": 6000.0, "checkout": 1000.0, "render": 800.0}
@@ -148,13 +179,14 @@ CAPACITY = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
 class Bench:
-    shop: Any = staticmethod(shop)
-    peaks_of: Any = staticmethod(peaks_of)
-    curves_of: Any = staticmethod(curves_of)
-    entry_qps: Any = field(default_factory=lambda: dict(ENTRY_QPS))
-    capacity: Any = field(default_factory=lambda: dict(CAPACITY))
+    """What the tests build plans from."""
+
+    shop = staticmethod(shop)
+    peaks_of = staticmethod(peaks_of)
+    curves_of = staticmethod(curves_of)
+    entry_qps = ENTRY_QPS
+    capacity = CAPACITY
 
 
 @pytest.fixture(scope="session")
