@@ -159,9 +159,12 @@ class Catalog(Mapping[str, Service]):
             raise InputError("measured calls lack columns", problems=[problem])
         calls: dict[str, list[Call]] = {}
         strange: list[str] = []
+        unknown: list[str] = []
         for caller, callee, rate in zip(frame["caller"], frame["callee"], frame["per_request"], strict=True):
             if caller not in self or callee not in self:
                 strange.append(f"{caller} → {callee}")
+            elif rate != rate:  # NaN: calls without the caller's traffic of the same time
+                unknown += [] if self[caller].calls else [f"{caller} → {callee}"]
             elif not self[caller].calls and caller != callee:
                 calls.setdefault(caller, []).append(Call(to=callee, per_request=float(rate)))
         notes = list(self._notes)
@@ -169,6 +172,8 @@ class Catalog(Mapping[str, Service]):
             notes.append(f"calls of {_some(list(calls))} are measured means, with no retries known")
         if strange:
             notes.append(f"measured calls of services outside the catalogue are left out: {_some(strange)}")
+        if unknown:
+            notes.append(f"measured calls whose caller has no traffic in the same time are left out: {_some(unknown)}")
         filled = self._with({name: {"calls": tuple(found)} for name, found in calls.items()})
         return Catalog(filled.values(), where=self._where, notes=notes)
 

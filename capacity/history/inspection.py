@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from capacity.display.numbers import format_number
 from capacity.history.clock import read_clock
 from capacity.history.merge import parquet_sql
 from capacity.history.tables import Part
@@ -17,6 +18,9 @@ _SHOWN = 100
 _COUNTER_ROWS = 24
 _COUNTER_FALLS = 0.02
 _COUNTER_RISES = 0.5
+# A busiest hour says something of the zone when most of the day was seen and the hour is well above the others.
+_HOURS_SEEN = 18
+_STANDS_OUT = 1.3
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,13 @@ def inspect_traffic(con: Any, folder: Path, parts: Sequence[Part], *, timezone: 
           AND epoch_us(ts) BETWEEN (SELECT epoch_us(min(ts)) FROM kept) AND (SELECT epoch_us(max(ts)) FROM kept)""")
     gaps, n_gaps, missing = _traffic_gaps(con, timezone)
     resets = _counters(con)
-    hour, words = _busiest(con, offset, timezone)
-    warnings = [*_counter_warnings(resets), *_hour_warnings(hour, timezone), *_peak_warnings(con), *_lone_rows(con)]
+    hour, words, stands_out = _busiest(con, offset, timezone)
+    warnings = [
+        *_counter_warnings(resets),
+        *_hour_warnings(hour if stands_out else None, timezone),
+        *_peak_warnings(con),
+        *_lone_rows(con),
+    ]
     return Inspection(gaps, n_gaps, missing, resets, words, hour, tuple(warnings))
 
 
@@ -157,15 +166,18 @@ def _counter_warnings(resets: pd.DataFrame) -> list[str]:
     ]
 
 
-def _busiest(con: Any, offset: str, timezone: str) -> tuple[int | None, str]:
+def _busiest(con: Any, offset: str, timezone: str) -> tuple[int | None, str, bool]:
+    """Hour of the day, its words, and whether it stands out at all."""
     rows = con.execute(f"""
         SELECT CAST(floor((epoch(ts) + {offset}) / 3600) AS BIGINT) % 24 AS hour,
                sum(requests - coalesce(test_requests, 0)) / sum(interval_s) AS qps
-        FROM taken GROUP BY 1 ORDER BY qps DESC, hour LIMIT 1""").fetchall()
+        FROM taken GROUP BY 1 ORDER BY qps DESC, hour""").fetchall()
     if not rows or not rows[0][1]:
-        return None, ""
+        return None, "", False
     hour, qps = int(rows[0][0]), float(rows[0][1])
-    return hour, f"{hour:02d}:00–{(hour + 1) % 24:02d}:00 {timezone} ({qps:,.1f} requests/s a service on average)"
+    middle = float(rows[len(rows) // 2][1])
+    words = f"{hour:02d}:00–{(hour + 1) % 24:02d}:00 {timezone} ({format_number(qps)} requests/s a service on average)"
+    return hour, words, len(rows) >= _HOURS_SEEN and qps >= _STANDS_OUT * middle
 
 
 def _hour_warnings(hour: int | None, timezone: str) -> list[str]:

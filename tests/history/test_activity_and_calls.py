@@ -71,25 +71,27 @@ def test_as_of_hides_that_day_and_later(shop):
     assert not empty.has_total
 
 
-@pytest.mark.parametrize(
-    ("bad", "reason"),
-    [
-        ("2026-11-31,app,1,1", "date: not a day such as 2026-11-11"),
-        ("11/11/2026,app,1,1", "date: not a day such as 2026-11-11"),
-        ("2026-11-11T07:00,app,1,1", "date: not a day such as 2026-11-11"),
-        (",app,1,1", "date: empty"),
-        ("2026-11-11,,1,1", "segment: empty"),
-        ("2026-11-11,app,,", "dau and dat are both unknown"),
-        ("2026-11-11,app,-1,1", "dau: negative"),
-        ("2026-11-11,app,1e11,1", "dau: above 1e+10, not a measurement"),
-        ("2026-11-11,app,1,1e18", "dat: above 1e+12, not a measurement"),
-        ("2026-11-11,app,nan,1", "dau: NaN (unknown is an empty cell)"),
-        ("2026-11-11,app,1,0.5", "dat: not a whole number"),
-    ],
-)
-def test_bad_days(shop, bad, reason):
-    report = shop.take(HEADER + "2026-11-10 00:00:00,app,9,1\n" + bad + "\n", "daily_activity")
-    assert report.rejected[["reason", "rows"]].to_numpy().tolist() == [[reason, 1]]
+BAD_DAYS = [
+    ("2026-11-31,app,1,1", "date: not a day such as 2026-11-11"),
+    ("11/11/2026,app,1,1", "date: not a day such as 2026-11-11"),
+    ("2026-11-11T07:00,app,1,1", "date: not a day such as 2026-11-11"),
+    (",app,1,1", "date: empty"),
+    ("2026-11-11,,1,1", "segment: empty"),
+    ("2026-11-11,app,,", "dau and dat are both unknown"),
+    ("2026-11-11,app,-1,1", "dau: negative"),
+    ("2026-11-11,app,1e11,1", "dau: above 1e+10, not a measurement"),
+    ("2026-11-11,app,1,1e18", "dat: above 1e+12, not a measurement"),
+    ("2026-11-11,app,nan,1", "dau: NaN (unknown is an empty cell)"),
+    ("2026-11-11,app,1,0.5", "dat: not a whole number"),
+]
+
+
+def test_bad_days(shop):
+    lines = "".join(f"{bad}\n" for bad, _ in BAD_DAYS)
+    report = shop.take(HEADER + "2026-11-10 00:00:00,app,9,1\n" + lines, "daily_activity")
+    aside = pd.read_csv(shop.root / report.rejected_path)
+    assert aside["reason"].tolist() == [reason for _, reason in BAD_DAYS]
+    assert aside["line"].tolist() == list(range(3, 3 + len(BAD_DAYS)))
     assert report.rows_kept == 1
 
 
@@ -173,20 +175,22 @@ def test_what_is_no_dependencies(shop, text):
         shop.take(text, "calls", name="deps.json")
 
 
-@pytest.mark.parametrize(
-    ("bad", "reason"),
-    [
-        ("a,a,1,,,", "caller calls itself"),
-        ("a,b,1,2,,", "retries above calls, in which they are counted"),
-        ("a,b,1,,2026-11-10T00:00,", "window_start and window_end: one without the other"),
-        ("a,b,1,,2026-11-10T00:00,2026-11-10T00:00", "window_end not after window_start"),
-        (",b,1,,,", "caller: empty"),
-        ("a,b,,,,", "calls: empty"),
-    ],
-)
-def test_bad_calls(shop, bad, reason):
-    content = f"caller,callee,calls,retries,window_start,window_end\nx,y,1,,,\n{bad}\n"
-    assert shop.take(content, "calls").rejected["reason"].tolist() == [reason]
+BAD_CALLS = [
+    ("a,a,1,,,", "caller calls itself"),
+    ("a,b,1,2,,", "retries above calls, in which they are counted"),
+    ("a,b,1,,2026-11-10T00:00,", "window_start and window_end: one without the other"),
+    ("a,b,1,,2026-11-10T00:00,2026-11-10T00:00", "window_end not after window_start"),
+    (",b,1,,,", "caller: empty"),
+    ("a,b,,,,", "calls: empty"),
+]
+
+
+def test_bad_calls(shop):
+    lines = "".join(f"{bad}\n" for bad, _ in BAD_CALLS)
+    report = shop.take(f"caller,callee,calls,retries,window_start,window_end\nx,y,1,,,\n{lines}", "calls")
+    aside = pd.read_csv(shop.root / report.rejected_path)
+    assert aside["reason"].tolist() == [reason for _, reason in BAD_CALLS]
+    assert report.rows_kept == 1
 
 
 def test_a_draft_is_a_catalogue(shop, minutes):
@@ -267,3 +271,10 @@ def test_the_real_load_balancer(shop, shared_data):
     assert widths.idxmax() == 300
     assert widths[300] / widths.sum() > 0.98
     assert report.inspection.n_gaps > 0
+
+
+def test_calls_without_the_callers_traffic_are_left_out_and_said(shop):
+    shop.take("caller,callee,calls,window_start,window_end\na,b,5,2026-11-10T00:00,2026-11-11T00:00\n", "calls")
+    catalog = parse_services("- {name: a, tier: core}\n- {name: b, tier: core}\n").with_calls(shop.store.calls())
+    assert not catalog["a"].calls
+    assert any("no traffic in the same time are left out: a → b" in said for said in catalog.assumptions())

@@ -159,19 +159,29 @@ def test_json_lines_judge_types(shop):
     }
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["o'brien", 'a"b', "a/b/../c", "<script>alert(1)</script>", "🛒 双11", "null", "a,b;c", "%s{x}", "$.a[0]", "-x"],
-)
-def test_names_of_any_kind_go_through_unchanged(shop, name):
-    cell = '"' + name.replace('"', '""') + '"'
-    shop.take(f"ts,service,requests\n2026-11-10T20:00Z,{cell},60\n2026-11-10T20:01Z,{cell},60\n")
+def test_names_of_any_kind_go_through_unchanged(shop):
+    names = [
+        "o'brien",
+        'a"b',
+        "a/b/../c",
+        "<script>alert(1)</script>",
+        "🛒 双11",
+        "null",
+        "a,b;c",
+        "%s{x}",
+        "$.a[0]",
+        "-x",
+    ]
+    cells = ['"' + name.replace('"', '""') + '"' for name in names]
+    rows = [f"2026-11-10T20:0{m}Z,{cell},60\n" for cell in cells for m in range(2)]
+    shop.take("ts,service,requests\n" + "".join(rows))
     traffic = shop.store.traffic()
-    assert traffic.services == (name,)
-    assert len(traffic.window(traffic.first_at, pd.Timestamp("2027-01-01", tz="UTC"), [name])) == 2
+    assert set(traffic.services) == set(names)
+    for name in names:
+        assert len(traffic.window(traffic.first_at, pd.Timestamp("2027-01-01", tz="UTC"), [name])) == 2
     # Again: the same day of the same name is replaced, not added to.
-    shop.take(f"ts,service,requests\n2026-11-10T20:00Z,{cell},60\n")
-    assert len(shop.rows()) == 1
+    shop.take("ts,service,requests\n" + "".join(rows[::2]))
+    assert len(shop.rows()) == len(names)
 
 
 def test_ten_thousand_services(shop):
