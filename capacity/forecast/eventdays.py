@@ -139,22 +139,26 @@ def _side(before: int, after: int) -> int:
     return -1
 
 
-def terms(days: Sequence[EventDay], *, uplift: dict[str, float], weekday: Floats) -> Floats:
-    """(days, terms) regressors, on the log scale, of each event day.
+def terms(days: Sequence[EventDay], *, uplift: dict[str, float], weekday: Floats) -> tuple[Floats, Floats]:
+    """Regressors (days, terms) and a known part (days,) of each event day's log effect.
 
-    A day covered by a share c of a promotion that multiplies a full day by 1 + U is multiplied by 1 + cU: its
-    regressor is log(1 + cU) / log(1 + U), with U the kind's typical ``uplift``. ``weekday`` (days,) is the day's
-    ordinary weekday effect, which strong events override in part.
+    A promotion that multiplies a full day by e^m multiplies a day covered by a share c by 1 + c (e^m − 1). That is
+    linear in m near the kind's typical m₀: its slope is the regressor, what is left at m₀ the known part, so that a
+    stronger promotion moves an evening by as much as it really does. ``uplift`` holds e^m₀ − 1 of each kind;
+    ``weekday`` (days,) is the day's ordinary weekday effect, which strong events override in part.
     """
-    values = np.zeros((len(days), N_TERMS))
+    values, known = np.zeros((len(days), N_TERMS)), np.zeros(len(days))
     for row, (day, effect) in enumerate(zip(days, weekday, strict=True)):
         if day.inside:
-            gain = max(uplift.get(day.kind, 1.0), 0.05)
-            weight = np.log1p(day.cover * gain) / np.log1p(gain) * day.intensity
+            typical = day.intensity * np.log1p(max(uplift.get(day.kind, uplift[""]), 0.05))
+            volume = 1 + day.cover * np.expm1(typical)
+            slope = day.cover * np.exp(typical) / volume
+            known[row] = np.log(volume) - slope * typical
+            weight = slope * day.intensity
             values[row, MAIN] = weight * np.array(day.blocks) / day.cover
             values[row, PART] = day.opens_late * weight
             values[row, LAST] = weight * day.is_last
             values[row, WEEKDAY] = weight * effect
         elif day.side >= 0:
             values[row, SIDES.start + day.side] = day.intensity
-    return values
+    return values, known

@@ -42,9 +42,13 @@ def test_days_beside_count_from_the_ends():
 def test_part_of_a_day_multiplies_volume_by_its_share():
     days = _days("2026-11-10T20:00", "2026-11-12T00:00")
     uplift = 3.0
-    phi = terms(days, uplift={"k": uplift}, weekday=np.zeros(len(days)))
+    phi, known = terms(days, uplift={"": uplift}, weekday=np.zeros(len(days)))
     cover = np.array([d.cover for d in days])
-    np.testing.assert_allclose(phi[:, MAIN].sum(axis=1) * np.log1p(uplift), np.log1p(cover * uplift), atol=1e-9)
+    effect = known + phi[:, MAIN].sum(axis=1) * np.log1p(uplift)
+    np.testing.assert_allclose(effect, np.log1p(cover * uplift), atol=1e-9)
+    # A little stronger promotion moves each day by the slope, evenings less than full days.
+    stronger = known + phi[:, MAIN].sum(axis=1) * (np.log1p(uplift) + 0.01)
+    np.testing.assert_allclose(stronger, np.log1p(cover * (np.exp(np.log1p(uplift) + 0.01) - 1)), atol=1e-4)
     assert (phi[:, PART] > 0).sum() == 1
 
 
