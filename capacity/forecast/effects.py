@@ -36,8 +36,8 @@ class Prior:
 
 # Published promotions multiply users by 1.2–3 and conversion by 1.2–4 on their first day: these hold both ends.
 DAU_PRIOR = Prior(uplift=0.5, uplift_sd=0.4, kind_sd=0.4, rush=0.1)
-# The first hours bring far more orders than their share of a day (published: 2019's Double 11 took a third of its
-# turnover in little more than its first hour): an evening opening is more than the evening's share of the day.
+# The first hours bring far more orders than their share of a day: the first hour of 2019's Double 11 took 84.0 of the
+# day's 268.4 thousand million CNY (Alibaba, 11 November 2019). An evening opening is more than the evening's share.
 CONVERSION_PRIOR = Prior(uplift=0.5, uplift_sd=0.4, kind_sd=0.4, rush=0.3)
 
 
