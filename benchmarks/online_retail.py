@@ -93,3 +93,13 @@ def write_sources(orders_csv: Path, directory: Path) -> None:
     sources.mkdir(exist_ok=True)
     make_daily_activity(orders).to_csv(sources / "daily_activity.csv", index=False)
     make_traffic(orders).to_csv(sources / "traffic.csv.gz", index=False)
+
+
+def write_load_tests(captures: Path, directory: Path) -> None:
+    """Put the captures of the known service beside the shop, as tests of it that ran before the season."""
+    from benchmarks.known_service import write_runs
+
+    for folder in write_runs(captures, directory / "data" / "loadtests", service="shop"):
+        run = folder / "run.yaml"
+        lines = [line for line in run.read_text(encoding="utf-8").splitlines() if not line.startswith("started_at")]
+        run.write_text("\n".join([*lines, "started_at: 2011-10-01T02:00+01:00", ""]), encoding="utf-8")

@@ -48,8 +48,8 @@ class WhatIf(Risk):
 
     Examples
     --------
-    >>> WhatIf.of(Risk(), {"demand": 1.2, "zone_losses": 0})
-    WhatIf(overload_probability=0.05, non_core_overload_probability=0.2, zone_losses=0, utilization_ceiling=1.0, demand=1.2)
+    >>> WhatIf.of(Risk(), {"demand": 1.2, "zone_losses": 0}).risk.zone_losses
+    0
     >>> WhatIf.of(Risk(), {"demnd": 1.2})
     Traceback (most recent call last):
     capacity.errors.InputError: what-if has a problem...

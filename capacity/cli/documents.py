@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 _THREE = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 _FOUR = _THREE | {"q99": 0.99}
 _STEP = (
-    "offered_qps", "achieved_qps", "concurrency", "p50_ms", "p95_ms", "p99_ms", "error_fraction", "cpu_fraction", "seconds",
+    "offered_qps", "achieved_qps", "concurrency", "p50_ms", "p95_ms", "p99_ms", "error_fraction", "cpu_fraction",
+    "seconds",
 )  # fmt: skip
 
 

@@ -25,11 +25,24 @@ def journal() -> None:
 @click.option("--ref", default=None, help="Id of the entry it belongs to, a runbook, a ticket.")
 @click.option("--corrects", default=None, help="Id of the entry that this one corrects.")
 @common_options
-def add(ws: "Workspace", promotion: str, kind: str, text: str, as_json: bool, **details: str | None) -> None:
+def add(
+    ws: "Workspace",
+    promotion: str,
+    kind: str,
+    text: str,
+    at: str | None,
+    service: str | None,
+    who: str | None,
+    ref: str | None,
+    corrects: str | None,
+    as_json: bool,
+) -> None:
     """Append an entry of KIND with TEXT to PROMOTION's journal."""
     from capacity.journal import append_entry, new_entry
 
-    entry = new_entry(kind, text, timezone=ws.settings.timezone, **details)
+    entry = new_entry(
+        kind, text, timezone=ws.settings.timezone, at=at, service=service, who=who, ref=ref, corrects=corrects
+    )
     append_entry(ws.journal_path(promotion), entry)
     if as_json:
         print_json("journal", {"entry": entry.to_document()})

@@ -25,12 +25,12 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--as-of", default=None, metavar="DATE", help="Know nothing of this day or later.")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
     @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
-    @click.pass_context
     @functools.wraps(command)
-    def wrapped(ctx: click.Context, directory: str | None, as_of: str | None, debug: bool, **rest: Any) -> Any:
+    def wrapped(directory: str | None, as_of: str | None, debug: bool, **rest: Any) -> Any:
         from capacity.workspace import Workspace
 
         _quiet_warnings(debug)
+        ctx = click.get_current_context()
         above = ctx.find_root().obj or {}
         ws = Workspace(directory or above.get("directory") or ".", as_of=as_of or above.get("as_of"))
         return ctx.invoke(command, ws=ws, **rest)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from capacity.saturation import Curves
 
 METRICS_MIME = "application/vnd.capacity.metrics+json"
+LINE = "\n"
 Metric = Mapping[str, object]
 
 
@@ -40,7 +41,7 @@ class Verdict:
         _ = include, exclude
         return {
             "text/plain": self.sentence,
-            "text/html": f'<p class="verdict">{escape(self.sentence)}</p>',
+            "text/html": f'<p class="verdict">{escape(self.sentence).replace(LINE, "<br>")}</p>',
             METRICS_MIME: {"verdict": self.sentence, "metrics": [dict(metric) for metric in self.metrics]},
         }
 
@@ -137,8 +138,8 @@ def plan_verdict(plan: "Plan", rehearsal: "Rehearsal") -> Verdict:
 
 
 def review_verdict(review: "Review") -> Verdict:
-    """Say the review's three sentences."""
-    return record(" ".join(review.verdict), review.metrics())
+    """Say the review's three sentences, a line each."""
+    return record(LINE.join(review.verdict), review.metrics())
 
 
 def _share(rehearsal: "Rehearsal") -> float | None:

@@ -25,12 +25,12 @@ def _execute(spec: dict[str, object], folder: Path) -> dict[str, object]:
     # Output of the executed notebook is judged by the exception alone: after a time-out or a dead
     # kernel papermill's own file claims that every cell completed.
     warnings.simplefilter("ignore")
-    import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
+    from papermill.execute import execute_notebook
 
     try:
-        papermill.execute_notebook(
+        execute_notebook(  # type: ignore[no-untyped-call]
             spec["notebook"],
             str(folder / "notebook.ipynb"),
             parameters=spec["parameters"],
