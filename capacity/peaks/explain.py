@@ -57,7 +57,7 @@ def _entry(picture: Picture, learnt: "Learnt", k: int) -> tuple[str, ...]:
     lines.append(_shape_says(int(spikes.seen[k]), int(spikes.seen_coarse[k]), int(spikes.seen_other[k]), picture.kind))
     opening = next((i for i, c in enumerate(picture.line.cells) if c.opening), None)
     if opening is not None:
-        forecast = spikes.peaks[-1][opening]
+        forecast = spikes.peaks[int(spikes.kappa_weight.argmax())][opening]
         spread = float(forecast.spread[k])
         lines.append(
             f"its busiest opening minute takes {100 * np.exp(float(forecast.mean[k])):.2f} % of the day's requests, "

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from capacity.peaks import priors
+from capacity.peaks.concentration import Concentration
 from capacity.peaks.priors import Floats
 from capacity.peaks.timeline import Cell, Ints, Timeline
 
@@ -132,11 +133,11 @@ def ordinary_shares(line: Timeline, ordinary: Floats) -> Floats:
 
 
 def cell_peaks(
-    share: Floats, past: PastShape, noise: Floats, line: Timeline, cell: Cell
+    share: Floats, past: PastShape, noise: Floats, line: Timeline, cell: Cell, hidden: Concentration
 ) -> tuple[Floats, Floats, Floats]:
     """Log share of a cell's busiest minute, and the spread with which it is known.
 
-    Intervals wider than a minute hide the busiest minute: then a prior concentration is added, and its spread. The
+    Intervals wider than a minute hide the busiest minute: then its concentration is added, and the spread of that. The
     maximum of many noisy minutes is higher than their mean: that is taken out again, and the noise returned.
 
     Parameters
@@ -148,6 +149,8 @@ def cell_peaks(
         Spread that completing the day added.
     line : Timeline
     cell : Cell
+    hidden : Concentration
+        Of the busiest minute inside wider intervals.
 
     Returns
     -------
@@ -165,7 +168,7 @@ def cell_peaks(
     rows, at = np.arange(part.shape[0]), part.argmax(1)
     peak = part[rows, at]
     good = enough & (peak > 0)
-    loc, scale = concentration(past.resolution_s[:, span][rows, at], opening=cell.opening)
+    loc, scale = hidden.of_width(past.resolution_s[:, span][rows, at], opening=cell.opening)
     wobble, inflation = _plateau_noise(np.where(good[:, None], part, 0.0), past.rate[:, span][rows, at] * 60.0, cell)
     log_peak = np.where(good, np.log(np.where(good, peak, 1.0)) + loc - inflation, np.nan)
     return log_peak, np.hypot(scale, noise[:, span][rows, at]), np.where(good, wobble, np.nan)
@@ -205,18 +208,9 @@ def running_mean(values: Floats, width: int) -> Floats:
     return np.asarray((total[:, high] - total[:, low]) / (high - low))
 
 
-def concentration(resolution_s: Floats, *, opening: bool) -> tuple[Floats, Floats]:
-    """Prior log ratio of the busiest minute to the mean of its interval, and its spread.
-
-    Zero for intervals up to a minute, the full prior for an hour, in between by the logarithm of the width.
-    """
-    part = np.clip(np.log(np.maximum(np.nan_to_num(resolution_s, nan=60.0), 60.0) / 60.0) / np.log(60.0), 0.0, 1.0)
-    if opening:
-        return part * priors.OPENING_CONCENTRATION_LOC, part * priors.OPENING_CONCENTRATION_SCALE
-    return part * priors.REST_CONCENTRATION_LOC, part * priors.REST_CONCENTRATION_SCALE
-
-
-def mean_profile(stack: Floats, weight: Floats, fallback: Floats, line: Timeline, coarse: NDArray[np.bool_]) -> Floats:
+def mean_profile(
+    stack: Floats, weight: Floats, fallback: Floats, line: Timeline, coarse: NDArray[np.bool_], hidden: Concentration
+) -> Floats:
     """Weighted mean of past shares, the ordinary day where there are none, sharpened where only hours were seen.
 
     Parameters
@@ -228,6 +222,7 @@ def mean_profile(stack: Floats, weight: Floats, fallback: Floats, line: Timeline
     line : Timeline
     coarse : ndarray of bool, shape (entry,)
         Entries whose opening was seen by the hour, or not at all.
+    hidden : Concentration
 
     Returns
     -------
@@ -238,18 +233,17 @@ def mean_profile(stack: Floats, weight: Floats, fallback: Floats, line: Timeline
     total = mass.sum(0)
     mean = (np.where(known, stack, 0.0) * mass).sum(0) / np.where(total > 0, total, 1.0)
     profile = np.where(total > 0, mean, fallback)
-    return _sharpen(profile, line, coarse)
+    return _sharpen(profile, line, coarse, np.exp(hidden.loc[True]))
 
 
-def _sharpen(profile: Floats, line: Timeline, coarse: NDArray[np.bool_]) -> Floats:
+def _sharpen(profile: Floats, line: Timeline, coarse: NDArray[np.bool_], ratio: Floats) -> Floats:
     """Give a flat opening hour the decay that its prior peak implies, keeping the hour's volume."""
     hour = np.flatnonzero((line.tau >= 0) & (line.tau < min(60, max(line.duration_min, 1))))
     if not hour.size or not coarse.any():
         return profile
-    ratio = float(np.exp(priors.OPENING_CONCENTRATION_LOC))
-    decay = np.exp(-line.tau[hour] * ratio / 60.0)
+    decay = np.exp(-line.tau[hour] * ratio[coarse, None] / 60.0)
     out = np.array(profile)
-    out[np.ix_(coarse, hour)] *= decay / decay.mean()
+    out[np.ix_(coarse, hour)] *= decay / decay.mean(1, keepdims=True)
     return out
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.peaks import priors
+from capacity.peaks.concentration import Concentration, learn_concentration
 from capacity.peaks.entries import event_axes
 from capacity.peaks.events import EventForecast, predict_event
 from capacity.peaks.evidence import PastEvent
@@ -95,9 +96,10 @@ def learn_spikes(
     sharp: NDArray[np.bool_] = np.ones(day.shape[0], dtype=bool)
     if len(pasts):
         sharp = ~np.asarray((fine & (weight > 0)[:, None]).any(0))
+    hidden = learn_concentration([p.rate for p in pasts], [p.resolution_s for p in pasts], line.tau, day.shape[0])
     profiles, peaks = [], []
     for kappa in kappas:
-        profile, values, noise, wobble = _lay(pasts, line, day, base, weight, sharp, float(kappa))
+        profile, values, noise, wobble = _lay(pasts, line, day, base, weight, sharp, float(kappa), hidden)
         if opening is not None:
             at = line.cells.index(opening)
             take = ~np.isfinite(values[:, at]) & np.isfinite(remembered[0])
@@ -134,6 +136,7 @@ def _lay(
     weight: Floats,
     sharp: NDArray[np.bool_],
     kappa: float,
+    hidden: Concentration,
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Profile (entry, minute), log peaks and their noise (event, cell, entry), minutes' wobble φ (cell, entry)."""
     n_entries, n_cells = day.shape[0], len(line.cells)
@@ -149,9 +152,11 @@ def _lay(
             filled, doubt = complete(part, day[rows])
             share = shares(with_fields(part, rate=filled), line, day[rows], kappa=kappa)
             for i, cell in enumerate(line.cells):
-                values[p, i, rows], noise[p, i, rows], wobble[p, i, rows] = cell_peaks(share, part, doubt, line, cell)
+                values[p, i, rows], noise[p, i, rows], wobble[p, i, rows] = cell_peaks(
+                    share, part, doubt, line, cell, hidden.rows(rows)
+                )
             stack[p] = np.where(np.isfinite(part.rate), share, np.nan)
-        profile[rows] = mean_profile(stack, weight, base[rows], line, sharp[rows])
+        profile[rows] = mean_profile(stack, weight, base[rows], line, sharp[rows], hidden.rows(rows))
     return profile, values, noise, _mean_square(wobble)
 
 

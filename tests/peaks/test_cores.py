@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capacity.peaks.burst import draw_largest_normal, estimate_dispersion
+from capacity.peaks.concentration import Concentration, learn_concentration
 from capacity.peaks.events import EventDraws, draw_event, predict_event, shared_correlation
 from capacity.peaks.evidence import minute_grid
 from capacity.peaks.plateau import competing_minutes, largest_of_minutes
 from capacity.peaks.priors import EventPrior
 from capacity.peaks.propagate import Network, external_second
-from capacity.peaks.shape import PastShape, cell_peaks, choose_minutes, complete, concentration, shares
+from capacity.peaks.shape import PastShape, cell_peaks, choose_minutes, complete, shares
 from capacity.peaks.timeline import Cell, lay_out, past_day, past_minute
 from capacity.peaks.volume import fit_rates, level_before, log_ratio
 
@@ -258,10 +259,22 @@ def test_a_moved_start_lies_between_multiplicative_and_clock_free() -> None:
 
 
 def test_hours_hide_the_busiest_minute() -> None:
-    loc, scale = concentration(np.array([60.0, 300.0, 3600.0]), opening=True)
+    loc, scale = Concentration.prior(3).of_width(np.array([60.0, 300.0, 3600.0]), opening=True)
     assert loc[0] == scale[0] == 0.0
     assert 0 < loc[1] < loc[2]
     assert 0 < scale[1] < scale[2]
+
+
+def test_concentration_is_learnt_where_minutes_are() -> None:
+    tau = np.arange(-1440, 1440)
+    rate = 1 + np.where(tau >= 0, 4 * np.exp(-np.maximum(tau, 0) / 10), 0.0)[None] * np.array([[1.0], [2.0]])
+    fine = np.full(rate.shape, 60.0)
+    found = learn_concentration([rate, rate], [fine, fine], tau, 2)
+    truth = np.log(rate[:, 1440] / rate[:, 1440:1500].mean(1))
+    np.testing.assert_allclose(found.loc[True], truth, atol=0.1)
+    assert (found.scale[True] < Concentration.prior(2).scale[True]).all()
+    blind = learn_concentration([rate], [np.full(rate.shape, 3600.0)], tau, 2)
+    np.testing.assert_array_equal(blind.loc[True], Concentration.prior(2).loc[True])
 
 
 def test_chosen_minutes_hold_every_entrys_maximum() -> None:
@@ -303,7 +316,9 @@ def test_the_maximum_of_many_counts_is_not_taken_for_their_mean() -> None:
     counts = rng.poisson(np.full((200, line.size), 20.0))
     past = PastShape(counts / 60, np.full(counts.shape, 60.0), line.clock, line.day)
     share = shares(past, line, np.ones((200, 1440)), kappa=1.0)
-    found, _, wobble = cell_peaks(share, past, np.zeros(counts.shape), line, Cell(0, 0, 0, 1440, False))
+    found, _, wobble = cell_peaks(
+        share, past, np.zeros(counts.shape), line, Cell(0, 0, 0, 1440, False), Concentration.prior(200)
+    )
     assert np.median(found) == pytest.approx(np.log(1 / 1440), abs=0.1)
     assert np.median(wobble) < 0.1  # it is all counts
 

@@ -71,7 +71,9 @@ def test_factors_multiply_to_the_external_worst_second(peaks: Peaks) -> None:
     assert float(peaks.factors.sel(factor="peak_share").max()) <= 1.0
 
 
-def test_the_real_traffic_says_the_same(world: Any, peaks: Peaks) -> None:
+def test_the_real_traffic_says_the_same(make_world: Callable[..., Any]) -> None:
+    world = make_world(12, years=(2025,), kinds=("double11",))
+    peaks = forecast_peaks(world.demand, world.traffic, services=world.catalog)
     frame = world.traffic.frame.astype({"service": str, "requests": int, "rejected": int})
     traffic = Traffic.from_frame(frame, timezone="Asia/Shanghai", as_of=world.demand.as_of)
     found = forecast_peaks(world.demand, traffic, services=world.catalog)
