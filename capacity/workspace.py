@@ -149,10 +149,13 @@ class Workspace:
         )
 
     def journal(self, promotion: str) -> "Journal":
-        """Return the log kept during a promotion, corrections applied."""
+        """Return the log kept during a promotion, corrections applied.
+
+        Only a day that was asked for hides lines: the evening's log runs ahead of ``daily_activity``.
+        """
         from capacity.journal import read_journal
 
-        return read_journal(self.journal_path(promotion), timezone=self.settings.timezone, as_of=self.as_of)
+        return read_journal(self.journal_path(promotion), timezone=self.settings.timezone, as_of=self._as_of)
 
     def journal_path(self, promotion: str) -> Path:
         """Return where a promotion's journal lies."""
