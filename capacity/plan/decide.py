@@ -251,7 +251,9 @@ def _limits(
     pooled = np.where(np.isfinite(low) & ~fleet.is_fixed, whole, np.inf)
     single = np.where(fleet.is_fixed | np.isfinite(fleet.roof_qps), safe, np.inf)
     rows = Rows.build(single, pool=fleet.pool, pooled=pooled)
-    outside = np.max([external_qps(fleet.network, load) for load in _raw_phases(offered)], axis=0)
+    outside = np.zeros(offered.peak_qps[:, 0].shape)
+    for phase in range(offered.peak_qps.shape[1]):
+        np.maximum(outside, external_qps(fleet.network, offered.peak_qps[:, phase]), out=outside)
     demand: Floats = np.asarray(np.quantile(outside, LIMIT_DEMAND_QUANTILE, axis=0), dtype=float)
     worth = np.zeros(len(fleet.names))
     if len(transaction):
@@ -260,10 +262,6 @@ def _limits(
     return allocate(
         fleet.network, rows, demand_qps=demand, entry=entry, core=fleet.tier == 0, value=np.minimum(worth, 100.0)
     )
-
-
-def _raw_phases(offered: Offered) -> list[Floats]:
-    return [offered.peak_qps[:, phase, :] for phase in range(offered.peak_qps.shape[1])]
 
 
 def _rejected(fleet: Fleet, offered: Offered, limits: Limits, entries: Ints) -> Floats:

@@ -174,8 +174,10 @@ def shop() -> Catalog:
 
 ENTRY_QPS = {"web": 6000.0, "checkout": 1000.0, "render": 800.0}
 CAPACITY = {
-    "web": 300.0, "checkout": 60.0, "search": 200.0, "detail": 250.0, "inventory": 220.0, "payment": 150.0, "cache": 3000.0,
-    "catalog": 300.0, "index": 400.0, "fulfil": 100.0, "banner": 500.0, "recommend": 400.0, "admin": 100.0, "render": 300.0,
+    "web": 300.0, "checkout": 60.0, "search": 200.0, "detail": 250.0, "inventory": 220.0, "payment": 150.0,
+    "cache": 3000.0,
+    "catalog": 300.0, "index": 400.0, "fulfil": 100.0, "banner": 500.0, "recommend": 400.0,
+    "admin": 100.0, "render": 300.0,
 }  # fmt: skip
 
 

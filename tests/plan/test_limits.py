@@ -29,7 +29,8 @@ def limits(network, capacity, demand, *, entry, core=None, pool=None, pooled=Non
     )
     return allocate(
         network, rows, demand_qps=np.array(demand, dtype=float), entry=np.array(entry, dtype=bool),
-        core=np.ones(n, dtype=bool) if core is None else np.array(core), value=np.zeros(n) if value is None else np.array(value),
+        core=np.ones(n, dtype=bool) if core is None else np.array(core),
+        value=np.zeros(n) if value is None else np.array(value),
     )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from capacity.plan import Plan, check_plan_document, make_plan, signature
 from capacity.settings import Risk
 
 TOP = {
-    "schema", "promotion", "as_of", "risk", "demand", "peak_tps", "admitted_tps", "transactions_turned_away", "services",
+    "schema", "promotion", "as_of", "risk", "demand", "peak_tps", "admitted_tps", "transactions_turned_away",
+    "services",
     "edges", "degradation", "cost", "core_overload_probability", "total_overload_probability", "assumptions", "inputs",
     "signature",
 }  # fmt: skip
@@ -53,7 +54,8 @@ def test_document_has_every_key_of_the_contract(plan):
         assert entry["why"]
     rung = plan.document["degradation"][0]
     assert set(rung) >= {
-        "order", "feature", "service", "trigger", "on_at", "off_at", "owner", "saves_qps", "value_lost_per_hour", "recovery",
+        "order", "feature", "service", "trigger", "on_at", "off_at", "owner", "saves_qps", "value_lost_per_hour",
+        "recovery",
     }  # fmt: skip
     json.dumps(plan.document, allow_nan=False)
 
