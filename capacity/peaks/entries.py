@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
+from capacity.graph import total_rates
 from capacity.peaks import priors
 from capacity.peaks.events import EventForecast, predict_event
 from capacity.peaks.evidence import DailyVolumes, PastEvent
@@ -107,17 +109,42 @@ def find_entries(services: Sequence[Any], calls: Any, daily: DailyVolumes) -> En
 
 
 def callers_requests(rates: Floats, calls: Any, daily: DailyVolumes) -> Floats:
-    """Return requests a day that callers inside send; unknown callers take what graph and catalogue say."""
-    known = np.isfinite(daily.admitted)
+    """Return requests a day that callers inside send, shape (day, service); NaN where a caller's are unknown."""
     own = np.where(np.isfinite(rates), rates, 0.0)
-    outside = modelled(own, daily.dau, daily.dat)
-    filled = np.where(known, daily.admitted, np.nan_to_num(outside))
-    for _ in range(calls.shape[0]):
-        step = np.where(known, daily.admitted, np.nan_to_num(outside) + filled @ calls)
-        if np.allclose(step, filled, equal_nan=True):
-            break
-        filled = step
-    return np.asarray(filled @ calls)
+    return implied_requests(daily.admitted, modelled(own, daily.dau, daily.dat), calls)
+
+
+def implied_requests(admitted: Floats, outside: Floats, calls: Any) -> Floats:
+    """Return what callers send: callers that were seen count as seen, others as what reaches them.
+
+    Parameters
+    ----------
+    admitted : ndarray, shape (instant, service)
+        Observed requests that were not turned away; NaN where unknown. A service with no number at all is unseen.
+    outside : ndarray, shape (instant, service)
+        What reaches unseen services from outside.
+    calls : sparse matrix, shape (service, service)
+        Mean calls per request.
+
+    Returns
+    -------
+    ndarray, shape (instant, service)
+
+    Examples
+    --------
+    The middle one of three is unseen: what it sends follows from what reaches it.
+
+    >>> calls = sparse.csr_array([[0.0, 2.0, 0.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0]])
+    >>> implied_requests(np.array([[10.0, np.nan, 55.0]]), np.zeros((1, 3)), calls).tolist()
+    [[0.0, 20.0, 60.0]]
+    """
+    if not admitted.size:
+        return np.zeros(admitted.shape)
+    seen = np.isfinite(admitted).any(0)
+    # Nothing flows into a service that was seen: its own numbers stand for it.
+    into_unseen = sparse.csr_array(calls @ sparse.diags_array(np.where(seen, 0.0, 1.0)))
+    flow = total_rates(into_unseen, np.where(seen, admitted, outside))
+    return np.asarray(flow @ calls)
 
 
 def forecast_volume(

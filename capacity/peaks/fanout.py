@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.graph import total_rates
 from capacity.peaks import priors
-from capacity.peaks.entries import event_axes
+from capacity.peaks.entries import event_axes, implied_requests
 from capacity.peaks.events import EventForecast, predict_event
 from capacity.peaks.evidence import DailyVolumes, PastEvent
 from capacity.peaks.priors import Floats
@@ -42,16 +43,12 @@ class Fanout:
 def behind_limits(rejected: Floats, calls: Any) -> NDArray[np.bool_]:
     """Tell in which minutes a service stands behind one that turned requests away, shape (service, minute)."""
     limited = np.nan_to_num(rejected) > 0
-    reached = np.zeros_like(limited)
-    for _ in range(calls.shape[0]):
-        step: NDArray[np.bool_] = np.asarray(calls.T @ (limited | reached).astype(float) > 0)
-        if (step == reached).all():
-            break
-        reached = step
-    return reached
+    if not limited.any():
+        return limited
+    return np.asarray(calls.T @ total_rates(calls, limited.T.astype(float)).T > 0)
 
 
-def peak_ratio(rate: Floats, rejected: Floats, calls: Any) -> Floats:
+def peak_ratio(rate: Floats, rejected: Floats, calls: Any, entries: NDArray[np.int64]) -> Floats:
     """Log of observed to implied requests near the busiest minutes of one event.
 
     Parameters
@@ -60,24 +57,23 @@ def peak_ratio(rate: Floats, rejected: Floats, calls: Any) -> Floats:
         Observed requests/s; NaN where unknown.
     rejected : ndarray, shape (service, minute)
         Of these, turned away by a limit: they call nobody.
-    calls : ndarray, shape (service, service)
+    calls : sparse matrix, shape (service, service)
+    entries : ndarray of int
+        Services with requests from outside.
 
     Returns
     -------
     ndarray, shape (service,)
         NaN for services without callers or traffic.
     """
-    known = np.isfinite(rate)
-    admitted = np.where(known, np.maximum(rate - rejected, 0.0), 0.0)
-    filled = admitted
-    for _ in range(calls.shape[0]):
-        step = np.where(known, admitted, calls.T @ filled)
-        if np.allclose(step, filled):
-            break
-        filled = step
-    implied = calls.T @ filled
-    near = known & (implied >= _NEAR_PEAK * implied.max(1, keepdims=True)) & (implied > 0)
-    return log_ratio(np.where(near, rate, 0.0).sum(1), np.where(near, implied, 0.0).sum(1))
+    # What reaches an entry that was not seen is unknown, and so is all that depends on it.
+    outside = np.zeros(rate.shape)
+    outside[entries] = np.nan
+    implied = implied_requests(np.maximum(rate - rejected, 0.0).T, outside.T, calls).T
+    known = np.isfinite(rate) & np.isfinite(implied)
+    flow = np.where(known, implied, 0.0)
+    near = known & (flow >= _NEAR_PEAK * flow.max(1, keepdims=True, initial=0.0)) & (flow > 0)
+    return log_ratio(np.where(near, rate, 0.0).sum(1), np.where(near, flow, 0.0).sum(1))
 
 
 def forecast_fanout(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from capacity.graph import reach_matrix
+from capacity.graph import total_rates
 from capacity.peaks import priors
 from capacity.peaks.arrivals import Arrivals
 from capacity.peaks.burst import MEDIAN_OF_60
@@ -22,7 +22,7 @@ from capacity.peaks.picture import Picture, day_values, gather
 from capacity.peaks.priors import Floats
 from capacity.peaks.propagate import Network
 from capacity.peaks.remembered import remembered_shares
-from capacity.peaks.result import Peaks, make_peaks
+from capacity.peaks.result import FACTORS, Peaks, make_peaks
 from capacity.peaks.seconds import Seconds, learn_seconds
 from capacity.peaks.shape import PastShape
 from capacity.peaks.simulate import Futures, Outcome, draw_shares, draw_volume, simulate
@@ -86,6 +86,8 @@ def forecast_peaks(
     A. Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., ch. 5: few events of many kinds, pooled.
     """
     picture = gather(demand, traffic, services)
+    if not picture.entries.index.size:
+        return _nothing_arrives(demand, picture)
     learnt = learn(picture, services)
     known = lessons.before(demand.as_of) if lessons is not None else None
     taught = read_lessons(known, picture, learnt.spikes.used)
@@ -103,6 +105,25 @@ def forecast_peaks(
     )  # fmt: skip
 
 
+def _nothing_arrives(demand: Any, picture: Picture) -> Peaks:
+    n_samples, line = int(demand.total_dau.sizes["sample"]), picture.line
+    none = np.zeros((n_samples, len(line.phases), len(picture.names)))
+    arrivals = Arrivals(
+        first_minute=int(line.tau[0]), day=line.day, cell=np.full(line.size, -1, dtype=np.int64),
+        phase=np.zeros(1, dtype=np.int64), profile=np.zeros((1, 0, line.size), dtype=np.float32),
+        kappa=np.zeros(n_samples, dtype=np.int64), volume=np.zeros((n_samples, len(line.dates), 0), dtype=np.float32),
+        log_height=np.zeros((n_samples, 1, 0), dtype=np.float32), peak_qps=np.zeros((n_samples, len(line.phases), 0)),
+        peak_at_s=np.zeros((n_samples, len(line.phases), 0)),
+    )  # fmt: skip
+    reason = "no requests from outside are known, in the catalogue or in traffic: zero; write the `entry` of a service"
+    return make_peaks(
+        promotion=demand.promotion, as_of=demand.as_of, demand=demand, services=picture.names, phases=line.phases,
+        entries=(), peak_qps=none, peak_at_s=none.copy(), factors=np.zeros((n_samples, 0, len(FACTORS))),
+        peak_tps=np.zeros(n_samples), seconds_known=False, why=dict.fromkeys(picture.names, (reason,)),
+        assumptions=(reason,), arrivals=arrivals,
+    )  # fmt: skip
+
+
 def learn(picture: Picture, services: Mapping[str, Any]) -> Learnt:
     """Learn volumes, shapes, bursts and calls per request from history."""
     kind, year, line, events = picture.kind, picture.year, picture.line, picture.events
@@ -116,7 +137,7 @@ def learn(picture: Picture, services: Mapping[str, Any]) -> Learnt:
         remembered=remembered_shares(services, picture, seconds),
     )  # fmt: skip
     called = np.asarray(picture.calls.sum(0)).ravel() > 0
-    ratios = [peak_ratio(g.rate, g.rejected, picture.calls) for g in picture.openings]
+    ratios = [peak_ratio(g.rate, g.rejected, picture.calls, entries.index) for g in picture.openings]
     fanout = forecast_fanout(
         picture.daily, picture.inside, ratios, events, entries=entries.index, called=called,
         sheddable=picture.sheddable, kind=kind, year=year, stop=picture.stop,
@@ -159,7 +180,9 @@ def draw(
     log_shares = draw_shares(learnt.spikes, picture.line, kappa, rng, taught.peak_share)
     centre = learnt.fanout.forecast.mean
     corrected = sparse.csr_array(picture.calls @ sparse.diags_array(np.exp(centre)))
-    reach = reach_matrix(corrected)[entries.index]
+    outside = np.zeros((n_entries, len(picture.names)))
+    outside[np.arange(n_entries), entries.index] = 1.0
+    reach = total_rates(corrected, outside)
     doubt = EventDraws.of(n_samples, len(picture.names), rng)
     shock = draw_event(learnt.fanout.forecast, doubt) - centre
     shock += draw_event(

@@ -346,3 +346,14 @@ def test_phases_of_any_name_and_place(world: Any) -> None:
     assert "rush" in found.phases
     assert np.isfinite(found.peak_qps).all()
     assert middle(found, "home", "rush") > middle(found, "home", "before")
+
+
+@pytest.mark.parametrize("names", [(), ("closed",), ("unheard-of",)])
+def test_nothing_from_outside_is_zero_and_says_so(world: Any, names: tuple[str, ...]) -> None:
+    services = Catalog([Service(name=n, tier="core", entry=Entry() if n == "closed" else None) for n in names])
+    for traffic in (world.traffic, None):
+        found = forecast_peaks(world.demand, traffic, services=services)
+        assert not found.peak_qps.any()
+        assert found.entry_rates([0], start_s=0, duration_s=5).shape == (1, 0, 5)
+        assert all(found.why[name] for name in names)
+        assert found.plot().title
