@@ -152,9 +152,9 @@ def _optional_call(parts: list[str], feature: str) -> list[str]:
 
 
 def most_connections(edges: tuple[Edge, ...], fleet: Fleet) -> dict[str, int]:
-    """Size the connections that the databases allow: enough for half of the callers' quotas."""
+    """Size the connections that the databases allow: enough for the callers' whole quotas."""
     allowed: dict[str, float] = {}
     for edge in edges:
         if edge.connections:
-            allowed[edge.callee] = allowed.get(edge.callee, 0) + 0.5 * edge.connections * fleet.quota[edge.caller]
+            allowed[edge.callee] = allowed.get(edge.callee, 0) + edge.connections * fleet.quota[edge.caller]
     return {name: int(nice_up(value)) for name, value in allowed.items()}

@@ -34,6 +34,6 @@ def _row(path: Path, reports: Path) -> dict[str, str]:
         "as_of": run["as_of"],
         "status": run["status"],
         "started_at": run["started_at"],
-        "says": verdict or "",
+        "says": (verdict or "").partition("\n")[0],
         "href": (path.with_name("index.html") if good else path).relative_to(reports).as_posix(),
     }
