@@ -78,7 +78,7 @@ def forecast(ws: "Workspace", promotion: str, as_json: bool) -> None:
 @common_options
 def backtest(ws: "Workspace", as_json: bool) -> None:
     """Forecast past days and promotions from what was known before them, and compare with what came."""
-    from capacity.forecast.backtest import backtest_demand
+    from capacity.forecast import backtest_demand
 
     with progress("Forecasting past days"):
         result = backtest_demand(ws.daily_activity(), promotions=ws.promotions)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from capacity.errors import NotCoveredError
-from capacity.forecast.backtest import backtest_demand, last_year_times_growth
+from capacity.forecast import backtest_demand
+from capacity.forecast.backtest import last_year_times_growth
 
 ORIGINS = [date(2025, 3, 1), date(2025, 5, 30), date(2025, 10, 25)]
 
