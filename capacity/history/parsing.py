@@ -12,6 +12,7 @@ from capacity.history.engine import quote_name, quote_text
 _INSTANT = r"^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) ?([Zz]|[+-]\d\d(?::?\d\d)?)?$"
 _DAY = r"^\d{4}-\d\d-\d\d([Tt ]00:00(:00(\.0+)?)?)?$"
 _FIRST_YEAR, _LAST_YEAR = 1990, 2099
+_WHOLE = "'total'"
 
 
 def parse_sql(view: str, types: dict[str, str], *, contract: Contract, file: int, as_json: bool = False) -> str:
@@ -56,15 +57,20 @@ def parse_sql(view: str, types: dict[str, str], *, contract: Contract, file: int
 
 def _json_cells(view: str, contract: Contract) -> str:
     valid = "CASE WHEN json_valid(_text) THEN json_type(_text) = 'OBJECT' ELSE FALSE END"
-    paths = ", ".join(
-        f"CASE WHEN _object THEN json_extract_string(_text, {quote_text('$.' + name)}) END AS {quote_name(name)}"
-        for name in contract.names
-    )
+    paths = ", ".join(_json_cell(column) for column in contract.columns)
     return f"""
         SELECT _line, _text, {paths},
                CASE WHEN NOT _object AND trim(_text) <> ''
                     THEN 'not a JSON object' END AS _broken
         FROM (SELECT *, {valid} AS _object FROM {view})"""
+
+
+def _json_cell(column: Column) -> str:
+    path = quote_text(f"$.{column.name}")
+    # A row that leaves such a key out means the whole, as a file that leaves the column out does.
+    may_be_left_out = not (column.required or column.nullable)
+    whole = f"WHEN _object AND NOT json_exists(_text, {path}) THEN {_WHOLE} " if may_be_left_out else ""
+    return f"CASE {whole}WHEN _object THEN json_extract_string(_text, {path}) END AS {quote_name(column.name)}"
 
 
 def _text(name: str) -> str:
@@ -141,7 +147,7 @@ def _typed_sql(column: Column, kind: str) -> str:
 
 def _default_segment(column: Column, text: str, kind: str) -> str:
     # A column that may be left out names the whole: one number a day is the de-duplicated total.
-    return text if column.required or kind != "absent" else "'total'"
+    return text if column.required or kind != "absent" else _WHOLE
 
 
 def _reason_sql(contract: Contract, kinds: dict[str, str]) -> str:

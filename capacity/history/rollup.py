@@ -142,8 +142,8 @@ def proven(table: Any, limits: Mapping[str, Mapping[str, float]] | None, top: in
         qps_per_instance=served / rows.interval_s / rows.instances,
         error_fraction=(served > 0).ifelse(rows.errors / served, ibis.null("float64")),
     )
-    if limits is not None:
-        rows = rows.filter(_within(rows, limits))
+    if limits:
+        rows = _within(rows, limits)
     order = ibis.window(group_by="service", order_by=[ibis.desc("qps_per_instance"), "ts"])
     rows = rows.mutate(place=ibis.row_number().over(order))
     rows = rows.filter(rows.place < top).order_by("service", "place")
@@ -161,16 +161,19 @@ def proven(table: Any, limits: Mapping[str, Mapping[str, float]] | None, top: in
 
 
 def _within(rows: Any, limits: Mapping[str, Mapping[str, float]]) -> Any:
+    """Keep the rows within their service's limits, joined as a table: conditions by name would not end at thousands."""
     import ibis
+    import pyarrow as pa
 
-    conditions = []
-    for name, most in limits.items():
-        holds = rows.service == name
-        for column, limit in most.items():
-            value = rows[column].fill_null(0.0) if column == "error_fraction" else rows[column]
-            holds &= (value <= limit).fill_null(False)
-        conditions.append(holds)
-    return ibis.or_(*conditions) if conditions else ibis.literal(True)
+    columns = sorted({column for most in limits.values() for column in most})
+    cells = {column: pa.array([most.get(column) for most in limits.values()], pa.float64()) for column in columns}
+    named = {f"most_{column}": cells[column] for column in columns}
+    limited = rows.inner_join(ibis.memtable(pa.table({"service": list(limits), **named})), "service")
+    for column in columns:
+        value = limited[column].fill_null(0.0) if column == "error_fraction" else limited[column]
+        most = limited[f"most_{column}"]
+        limited = limited.filter(most.isnull() | (value <= most).fill_null(False))
+    return limited
 
 
 def typical_day(table: Any, clock: Clock) -> Any:

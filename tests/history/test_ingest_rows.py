@@ -159,6 +159,19 @@ def test_json_lines_judge_types(shop):
     }
 
 
+def test_json_lines_without_a_segment_are_the_total(shop):
+    lines = [
+        {"date": "2026-11-09", "dau": 5, "dat": 1},
+        {"date": "2026-11-09", "segment": "app", "dau": 3, "dat": 1},
+        {"date": "2026-11-10", "segment": "", "dau": 3, "dat": 1},
+        {"date": "2026-11-10", "segment": None, "dau": 3, "dat": 1},
+    ]
+    report = shop.take("".join(json.dumps(line) + "\n" for line in lines), "daily_activity", name="a.jsonl")
+    assert report.rows_kept == 2
+    assert shop.store.daily_activity().frame["segment"].tolist() == ["app", "total"]
+    assert report.rejected["reason"].tolist() == ["segment: empty"]
+
+
 def test_names_of_any_kind_go_through_unchanged(shop):
     names = [
         "o'brien",
