@@ -1,5 +1,6 @@
 """`make_plan`: from peaks and curves to a signed plan."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from capacity.plan.write import (
     cost_per_hour,
     header,
     number,
+    requests_per_order,
     spread,
     write_degradation,
     write_demand,
@@ -167,18 +169,28 @@ def _document(
         "demand": write_demand(peaks),
         "peak_tps": spread(peaks.peak_tps),
         "admitted_tps": admitted_tps(decided, transaction, per_dat),
-        "transactions_turned_away": _turned_away(decided, peaks, transaction, calendar),
+        "transactions_turned_away": _turned_away(decided, peaks, transaction, per_dat, calendar),
         "services": write_services(decided, peaks, context, calendar),
         "edges": write_edges(decided),
         "degradation": write_degradation(decided, calendar),
         "cost": {"per_hour_now": number(now), "per_hour_peak": number(peak), "currency": currency},
-        "core_overload_probability": number(decided.core_probability),
-        "non_core_overload_probability": number(decided.non_core_probability),
-        "total_overload_probability": number(decided.total_probability),
+        **_probabilities(decided),
     }
 
 
-def _turned_away(decided: Decided, peaks: "Peaks", transaction: Any, calendar: Calendar) -> dict[str, float | None]:
+def _probabilities(decided: Decided) -> dict[str, float | None]:
+    """Give the chance of an overload by tier and in all; null where a capacity it rests on is unknown."""
+    known, tier = decided.fleet.is_known, decided.fleet.tier
+    return {
+        "core_overload_probability": number(decided.core_probability) if known[tier == 0].all() else None,
+        "non_core_overload_probability": number(decided.non_core_probability) if known[tier == 1].all() else None,
+        "total_overload_probability": number(decided.total_probability) if known.all() else None,
+    }
+
+
+def _turned_away(
+    decided: Decided, peaks: "Peaks", transaction: Any, per_dat: Mapping[int, float], calendar: Calendar
+) -> dict[str, float | None]:
     """Count transactions in the phases where a limit could be reached; null where no service counts them."""
     if len(transaction) == 0 or tuple(peaks.services) != decided.fleet.names:
         return {"q50": None, "q95": None}
@@ -190,7 +202,14 @@ def _turned_away(decided: Decided, peaks: "Peaks", transaction: Any, calendar: C
             spans.append((start, (span.ends_at - span.starts_at).total_seconds(), _COUNT_STEP_S))
     if not spans:
         return {"q50": 0.0, "q95": 0.0}
-    lost = transactions_turned_away(decided.fleet.network, peaks, limit, transaction=transaction, spans=spans)
+    lost = transactions_turned_away(
+        decided.fleet.network,
+        peaks,
+        limit,
+        transaction=transaction,
+        per_order=requests_per_order(transaction, per_dat),
+        spans=spans,
+    )
     return spread(lost, (0.5, 0.95))
 
 
@@ -214,6 +233,11 @@ def _assumptions(
             f"callers keep a retry budget of {100 * RETRY_BUDGET:.0f} %: limits allow {1 + RETRY_BUDGET:g} "
             "attempts per call; without the budget they are too high"
         )
+    own += [
+        f"{name} counts transactions and is asked {service.entry.per_dat:g} times an order: TPS counts orders"
+        for name, service in services.items()
+        if service.counts_as == "transaction" and service.entry is not None and service.entry.per_dat not in {0.0, 1.0}
+    ]
     unknown = unproven(decided)
     if unknown:
         names = ", ".join(fleet.names[s] for s in unknown)

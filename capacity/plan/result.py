@@ -78,7 +78,7 @@ class Plan(Result):
             f"{self.promotion_id} as of {d['as_of']}: {grow} of {len(d['services'])} services scale out, "
             f"{format_number(cost['per_hour_now'])} → {format_number(cost['per_hour_peak'])} {cost['currency']} "
             f"an hour, "
-            f"core overload probability {format_percent(d['core_overload_probability'])}"
+            f"core overload probability {_chance(d['core_overload_probability'])}"
         )
         return head if self.feasible else f"{head}; the promise does NOT hold: {self.infeasible_because[0]}"
 
@@ -182,3 +182,7 @@ class Plan(Result):
             curves=Curves.from_arrays(part("curves")),
             services=services,
         )
+
+
+def _chance(probability: float | None) -> str:
+    return "unknown" if probability is None else format_percent(probability)

@@ -81,7 +81,13 @@ def spread_samples(order_by: Floats, count: int = SUBSET) -> Ints:
 
 
 def transactions_turned_away(
-    network: Network, peaks: "Peaks", limit: Floats, *, transaction: Ints, spans: list[tuple[float, float, float]]
+    network: Network,
+    peaks: "Peaks",
+    limit: Floats,
+    *,
+    transaction: Ints,
+    per_order: Floats,
+    spans: list[tuple[float, float, float]],
 ) -> Floats:
     """Transactions that the limits turn away, in each of the spread futures.
 
@@ -93,7 +99,9 @@ def transactions_turned_away(
     limit : ndarray (s,)
         Cluster limits.
     transaction : ndarray
-        Positions of the services one request to which is one transaction.
+        Positions of the services that count transactions.
+    per_order : ndarray
+        Requests to each of them that make one order.
     spans : list of (start_s, duration_s, step_s)
         Seconds after the promotion's start to look at.
     """
@@ -103,7 +111,7 @@ def transactions_turned_away(
     start = injection(at, network.size)
     every = reach(start, network.matrix())
     needs = reach(start, network.matrix(only=network.binding))
-    worth = np.asarray(every[:, transaction].sum(axis=1)).ravel()
+    worth = np.asarray(every[:, transaction] @ (1.0 / per_order)).ravel()
     lost = np.zeros(len(chosen))
     for start_s, duration_s, step_s in spans:
         rates = peaks.entry_rates(chosen, start_s=start_s, duration_s=duration_s, step_s=step_s)

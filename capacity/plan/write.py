@@ -212,11 +212,19 @@ def write_demand(peaks: "Peaks") -> dict[str, Any]:
     return out
 
 
+def requests_per_order(transaction: np.ndarray[Any, Any], per_dat: Mapping[int, float]) -> np.ndarray[Any, Any]:
+    """Give the requests to each counting service that make one order: what the catalogue says, 1 where it is silent.
+
+    Orders, not requests, are what DAT and peak TPS count; a checkout of several steps is asked several times an order.
+    """
+    return np.array([per_dat.get(int(position), 0.0) or 1.0 for position in transaction])
+
+
 def admitted_tps(decided: Decided, transaction: np.ndarray[Any, Any], per_dat: Mapping[int, float]) -> float | None:
     """Transactions per second that the limits let through."""
     limit = decided.limits.cluster_qps
     if len(transaction):
-        return number(float(limit[transaction].sum()))
+        return number(float((limit[transaction] / requests_per_order(transaction, per_dat)).sum()))
     through = [limit[s] / rate for s, rate in per_dat.items() if rate > 0]
     return number(min(through)) if through else None
 

@@ -11,6 +11,12 @@ from capacity.plan.degradation import choose_planned, ladder, read_features, she
 from capacity.plan.network import injection, reach, read_network
 from capacity.plan.schedule import WARM_UP, Span, changes, hold_within_freeze
 from capacity.plan.turned_away import admitted_share, external_qps, rejected_fraction, spread_samples
+from capacity.plan.write import requests_per_order
+
+
+def test_transactions_are_orders_however_often_a_checkout_is_asked_for_one():
+    per_order = requests_per_order(np.array([0, 2, 3]), {0: 3.2, 1: 9.0, 2: 0.0})
+    assert per_order.tolist() == [3.2, 1.0, 1.0]
 
 
 def _worst_delay_by_events(arrivals, rate):
