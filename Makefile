@@ -6,7 +6,7 @@ ID := 2026-double11
 AS_OF := 2026-10-20
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check format lab lock benchmarks clean
+.PHONY: demo sample test check format lab lock benchmarks clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -21,6 +21,10 @@ demo: $(INSTALLED)  ## the sample company: forecast, saturation, plan, retrospec
 	$(BIN)/capacity -w . report run retrospective --promotion $(ID)
 	@$(BIN)/python -m webbrowser -t "file://$(CURDIR)/reports/index.html" >/dev/null 2>&1 || true
 	@echo "Open reports/index.html"
+
+sample: $(INSTALLED)  ## write the sample company of the repository root anew, after a change of its process
+	rm -rf capacity.toml data truth
+	$(BIN)/capacity init . --sample
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
