@@ -14,8 +14,11 @@ The recipe, from one row an invoice (``ordered_at, invoice, customer, country, l
 - capacity: any load-test run of a single-process service in the plain form, put beside it by the caller.
 """
 
+import tempfile
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 SETTINGS = """\
@@ -103,3 +106,39 @@ def write_load_tests(captures: Path, directory: Path) -> None:
         run = folder / "run.yaml"
         lines = [line for line in run.read_text(encoding="utf-8").splitlines() if not line.startswith("started_at")]
         run.write_text("\n".join([*lines, "started_at: 2011-10-01T02:00+01:00", ""]), encoding="utf-8")
+
+
+def run(real_data: Path) -> str:
+    """Forecast the season of 2011 as of 15 October, and judge it by what came until 8 December."""
+    if not real_data.is_dir():
+        return f"online_retail: skipped, {real_data} is absent"
+    import capacity as cap
+
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        write_sources(real_data / "online_retail" / "orders.csv.gz", directory)
+        write_load_tests(real_data / "loadtests", directory)
+        after = cap.Workspace(directory)
+        for table, name in (("daily_activity", "daily_activity.csv"), ("traffic", "traffic.csv.gz")):
+            after.ingest(str(directory / "sources" / name), table=table)
+        before = cap.Workspace(directory, as_of="2011-10-15")
+        plan, rehearsal = cap.plan_promotion(before, "2011-christmas")
+        before.save(plan, rehearsal)
+        review = cap.review_promotion(cap.Workspace(directory), "2011-christmas")
+        days = review.demand[review.demand["in_promotion"]]
+        capacity = plan.curves.to_frame().to_string(index=False)
+    rows = [
+        {
+            "metric": metric,
+            "days": len(part),
+            "wape": (part["actual"] - part["forecast_q50"]).abs().sum() / part["actual"].sum(),
+            "bias": part["forecast_q50"].sum() / part["actual"].sum() - 1,
+            "inside_90": part["inside_band"].astype(float).mean(),
+            "median_q95_over_q05": np.nanmedian(part["forecast_q95"] / part["forecast_q05"].replace(0, np.nan)),
+        }
+        for metric, part in days.groupby("metric")
+    ]
+    table = pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:.3f}")
+    lines = ["Online shop, Christmas season of 2011 as of 2011-10-15", table, *review.verdict]
+    return "\n".join([*lines, "Peaks", review.services.to_string(index=False), "Known service", capacity])

@@ -12,7 +12,7 @@ Okabe and Ito, Color Universal Design (2008), https://jfly.uni-koeln.de/color/
 import base64
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
@@ -58,6 +58,7 @@ _CHINESE = (
     "Arial Unicode MS",
 )
 _LARGEST_SVG = 400_000
+_LABEL_GAP = 0.06  # of the axis: the height of a line of text in figures of our size
 _DPI = 144
 
 
@@ -167,6 +168,22 @@ def label_line(
     offset, align = ((6, 0), "left") if side == "right" else ((-6, 0), "right")
     place: dict[str, Any] = {"xytext": offset, "textcoords": "offset points", "ha": align, "va": "center"}
     axes.annotate(plain(text), (x, y), color=color, parse_math=False, **place)
+
+
+def label_lines(axes: Axes, labels: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write several lines' names, moved apart where they would lie on each other.
+
+    Parameters
+    ----------
+    labels
+        ``(x, y, text, color)`` of each; all are written at the right of the rightmost x.
+    """
+    low, high = axes.get_ylim()
+    gap, free = _LABEL_GAP * (high - low), float("-inf")
+    right = max((x for x, *_ in labels), default=0.0)
+    for _, y, text, color in sorted(labels, key=lambda label: label[1]):
+        free = max(y, free + gap)
+        label_line(axes, right, free, text, color=color)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from capacity.display.figures import (
     Chart,
     draw_band,
     label_line,
+    label_lines,
     new_figure,
     number_axis,
 )
@@ -72,27 +73,28 @@ def _fan(axes: "Axes", demand: "Demand", metric: str, label: str) -> pd.DataFram
 def _aligned(axes: "Axes", demand: "Demand", metric: str) -> None:
     """Ratio to the level before each promotion, by days since it began."""
     history = demand.history.set_index("date")[metric]
-    for past in demand.past:
-        if past.kind == demand.promotion.kind and past.id != demand.promotion.id:
-            _one(axes, history, past.dates[0], past.id, GREY)
+    earlier = [past for past in demand.past if past.kind == demand.promotion.kind and past.id != demand.promotion.id]
+    labels = [_one(axes, history, past.dates[0], past.id, GREY) for past in earlier]
     total = demand.total_dau if metric == "dau" else demand.total_dat
     ahead = pd.Series(np.quantile(total.to_numpy(), 0.5, axis=0), index=pd.DatetimeIndex(total["date"].to_numpy()))
-    _one(axes, pd.concat([history, ahead]), demand.promotion.dates[0], "forecast", VERMILION)
+    labels.append(_one(axes, pd.concat([history, ahead]), demand.promotion.dates[0], "forecast", VERMILION))
+    label_lines(axes, [label for label in labels if label is not None])
     axes.set_xlabel("days since the start day")
     axes.set_ylabel("ratio to the fortnight before")
 
 
-def _one(axes: "Axes", values: pd.Series, start: object, name: str, color: str) -> None:
+def _one(axes: "Axes", values: pd.Series, start: object, name: str, color: str) -> tuple[float, float, str, str] | None:
+    """Draw one promotion; return where its name belongs."""
     day = pd.Timestamp(str(start))
     window = values.reindex(pd.date_range(day + pd.Timedelta(days=_AROUND[0]), day + pd.Timedelta(days=_AROUND[1])))
     before = values.reindex(pd.date_range(day - pd.Timedelta(days=21), day - pd.Timedelta(days=8))).median()
     ratio = (window / before).to_numpy(dtype=float)
     if np.isfinite(ratio).sum() < 3:
-        return
+        return None
     offset = np.arange(_AROUND[0], _AROUND[1] + 1)
     axes.plot(offset, ratio, color=color, linewidth=1.2 if color == GREY else 1.8)
     peak = int(np.nanargmax(ratio))
-    label_line(axes, offset[peak], ratio[peak], name, color=color)
+    return float(offset[peak]), float(ratio[peak]), name, color
 
 
 def _alt(demand: "Demand") -> str:
