@@ -66,19 +66,21 @@ def with_business(
     tracks: dict[str, Track] = {}
     weights: dict[str, float] = {}
     moved = np.ones((1, 1, 1))
-    if expected.dau is not None:
+    if expected.dau is not None and dau[:, :, weight > 0].any():
         tracks["dau"] = learn_track(past_ratios("dau", everything, activity))
         found = _moved(dau, expected.dau, tracks["dau"], activity, weight)
         moved, opinions["dau"], weights["dau"], review["dau"] = found
         dau = dau * moved
-    if expected.dat is not None:
+    if expected.dat is not None and dat[:, :, weight > 0].any():
         # Orders have an estimate of their own: the users' shift is not counted a second time in them.
         tracks["dat"] = learn_track(past_ratios("dat", everything, activity))
         found = _moved(dat, expected.dat, tracks["dat"], activity, weight)
         moved, opinions["dat"], weights["dat"], shift = found
         review["dat_per_dau"] = shift - review["dau"]
     dat = dat * moved
-    return dau, dat, BusinessEstimate(opinions, tracks, weights), review
+    # A promotion on closed days alone leaves the business's estimate nothing to be combined with.
+    business = BusinessEstimate(opinions, tracks, weights) if opinions else None
+    return dau, dat, business, review
 
 
 def _moved(
@@ -108,12 +110,12 @@ def _moved(
 def past_ratios(metric: str, everything: Sequence["Promotion"], activity: Activity) -> list[float]:
     """Log(actual / mid) of past promotions that had an estimate and whose largest day is known."""
     found = []
-    values = activity.dau if metric == "dau" else activity.dat
+    values = activity.whole[0 if metric == "dau" else 1]
     for past in everything:
         if past.dates[-1] >= activity.as_of or past.expected is None:
             continue
         expected: Range | None = getattr(past.expected, metric)
-        actual = largest(values, [activity.day_of(day) for day in past.dates], activity)
+        actual = largest(values, [activity.day_of(day) for day in past.dates])
         if actual is None and past.actual is not None:
             actual = getattr(past.actual, metric)
         if expected is not None and expected.mid > 0 and actual:
@@ -132,5 +134,5 @@ def capped(dat: Floats, promotion: "Promotion", activity: Activity, weight: Floa
     wanted = whole * weight[None]
     sold = np.minimum(np.cumsum(wanted, axis=1), promotion.inventory.units)
     lost = wanted - np.diff(sold, axis=1, prepend=0.0)
-    factor = 1 - lost / whole
+    factor = 1 - lost / np.where(whole > 0, whole, 1.0)  # a closed day loses nothing
     return dat * factor[:, None], float((lost.sum(axis=1) > 0).mean())

@@ -104,7 +104,7 @@ def backtest_demand(
         day = whole.day_of(as_of)
         if day < _FEWEST or day >= whole.n_history:
             continue
-        seen = Activity(whole.segments, whole.first, as_of, whole.dau[:, :day], whole.dat[:, :day], whole.lead)
+        seen = daily_arrays(daily_activity, before=as_of)
         known = as_known(list(promotions.values()), as_of)
         course = forecast_course(
             seen,
@@ -139,9 +139,9 @@ def _judged(course: Course, whole: Activity, known: Sequence[Promotion]) -> list
     for day in course.calendar.ahead:
         on_event[day.day - begin] |= day.inside
     frames = []
-    for metric, samples, values in (("dau", course.dau, whole.dau), ("dat", course.dat, whole.dat)):
+    for metric, samples, values in (("dau", course.dau, whole.whole[0]), ("dat", course.dat, whole.whole[1])):
         total = samples[:, seen.lead] if seen.lead >= 0 else samples.sum(axis=1)
-        actual = values[whole.lead] if whole.lead >= 0 else values.sum(axis=0)
+        actual = np.where(values > 0, values, np.nan)  # closed days are no evidence of how good a forecast is
         frame = pd.DataFrame(
             {
                 "as_of": pd.Timestamp(seen.as_of),

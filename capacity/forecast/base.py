@@ -50,8 +50,11 @@ def base_design(dates: pd.DatetimeIndex, n_history: int, holidays: pd.DataFrame 
     return join([*columns, named] if named is not None else columns)
 
 
-def fit_base(logs: Floats, masked: npt.NDArray[np.bool_], design: Design) -> Base:
-    """Fit the ordinary course of ``logs`` (series, days) leaving out the ``masked`` days (days,)."""
+def fit_base(logs: Floats, masked: npt.NDArray[np.bool_], design: Design, *, known: npt.NDArray[np.bool_]) -> Base:
+    """Fit the ordinary course of ``logs`` (series, days) leaving out the ``masked`` days (days,).
+
+    ``known`` (days,) are the days of which something is known, closed ones included: they count as season seen.
+    """
     n_history = logs.shape[1]
     horizon = len(design.shared) - n_history
     seen = np.where(masked[None], np.nan, logs)
@@ -63,9 +66,10 @@ def fit_base(logs: Floats, masked: npt.NDArray[np.bool_], design: Design) -> Bas
     sigma2 = fit.shrinkage.sigma[:, None] ** 2
     variance = sigma2 * (1 + fit.ratio[:, None] * distance[None] / 2) + 1e-6
     sd = errors.sd(fit.theory, np.zeros_like(fit.middle, dtype=bool))
-    if known_days.sum() < 365:
+    n_seen = int((known & ~masked).sum())
+    if n_seen < 365:
         drift = UNSEEN_SEASON_SD * np.sqrt(np.minimum(np.arange(1, horizon + 1), 120) / 60)
-        sd = np.sqrt(sd**2 + drift[None] ** 2 * (1 - known_days.sum() / 365))
+        sd = np.sqrt(sd**2 + drift[None] ** 2 * (1 - n_seen / 365))
     weekday = np.array([name.startswith("weekday") for name in design.names])
     pattern = design.shared @ (np.where(weekday, fit.theta.mean(axis=0), 0.0))
     return Base(fit, errors, inside, variance, fit.middle, sd, pattern)

@@ -13,6 +13,7 @@ from capacity.forecast import adjust
 from capacity.forecast.activity import Activity, lead_effect
 from capacity.forecast.base import Base, base_design, fit_base
 from capacity.forecast.calendar import country_holidays
+from capacity.forecast.closed import holiday_days
 from capacity.forecast.effects import CONVERSION_PRIOR, DAU_PRIOR, EffectForecast, Prior, forecast_effects
 from capacity.forecast.events_of import Calendar, calendar_of, observations, remembered
 from capacity.forecast.segments import add_up, deviations
@@ -38,7 +39,10 @@ class Metric:
 
 @dataclass(frozen=True)
 class Course:
-    """Futures before the business's estimate is heard: ``dau`` and ``dat`` (n_samples, segments, horizon)."""
+    """Futures before the business's estimate is heard: ``dau`` and ``dat`` (n_samples, segments, horizon).
+
+    ``closed`` (2, segments, horizon): days on which nobody comes, and on which nobody orders.
+    """
 
     activity: Activity
     calendar: Calendar
@@ -46,6 +50,7 @@ class Course:
     parts: dict[str, Metric]
     dau: Floats
     dat: Floats
+    closed: npt.NDArray[np.bool_]
 
 
 def forecast_course(
@@ -83,12 +88,11 @@ def forecast_course(
     rng = np.random.default_rng(seed)
     taught = adjust.taught_shifts(lessons, everything, activity.as_of)
     past = [p for p in everything if activity.day_of(p.dates[0]) < 0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = {"dau": np.log(activity.dau), "dat_per_dau": np.log(activity.dat / activity.dau)}
+    logs = _logs(activity)
     parts = {}
     for name, prior in (("dau", DAU_PRIOR), ("dat_per_dau", CONVERSION_PRIOR)):
         parts[name] = _forecast_metric(
-            fit_base(logs[name], calendar.masked, design),
+            fit_base(logs[name], calendar.masked, design, known=activity.known),
             logs[name],
             activity,
             prior=prior,
@@ -101,9 +105,25 @@ def forecast_course(
             rng=rng,
         )
     users, orders = parts["dau"], parts["dat_per_dau"]
-    dau = add_up(np.exp(users.logs), users.middle, activity, activity.dau)
-    dat = add_up(dau * np.exp(orders.logs), users.middle + orders.middle, activity, activity.dat)
-    return Course(activity, calendar, dates[activity.n_history :], parts, dau, dat)
+    closed = _closed_ahead(activity, dates[activity.n_history :], holidays)
+    filled, rest, lead = activity.filled, activity.rest, activity.lead
+    dau = add_up(np.exp(users.logs), users.middle, ~closed[0], lead=lead, past=filled[0], rest=rest[0])
+    middle = users.middle + orders.middle
+    dat = add_up(dau * np.exp(orders.logs), middle, ~closed[1], lead=lead, past=filled[1], rest=rest[1])
+    return Course(activity, calendar, dates[activity.n_history :], parts, dau, dat, closed)
+
+
+def _logs(activity: Activity) -> dict[str, Floats]:
+    """Take logs of users and of orders per user; a zero that is a small number counts as a half."""
+    dau, dat = (np.where(values == 0, 0.5, values) for values in (activity.dau, activity.dat))
+    return {"dau": np.log(dau), "dat_per_dau": np.log(dat / dau)}
+
+
+def _closed_ahead(activity: Activity, dates: pd.DatetimeIndex, holidays: pd.DataFrame | None) -> npt.NDArray[np.bool_]:
+    """(2, segments, horizon) days on which nobody comes, and on which nobody orders."""
+    calendar = dates.day_of_week.to_numpy().astype(np.intp), holiday_days(dates, holidays)
+    users = activity.users.ahead(*calendar)
+    return np.stack([users, users | activity.orders.ahead(*calendar)])
 
 
 def as_known(promotions: Sequence[Promotion], as_of: date) -> list[Promotion]:

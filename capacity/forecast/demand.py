@@ -35,7 +35,8 @@ class Demand(Result):
         The business's estimate beside history's and their combination.
     components : DataFrame
         metric (``dau``, ``dat_per_dau``), segment, date and what adds up to the log of the middle forecast: level,
-        season, holiday, event, review (what business and lessons moved).
+        season, holiday, event, review (what business and lessons moved); ``closed`` days have users or orders of 0
+        instead.
     evidence : DataFrame
         Past promotions that the events' effects rest on: effect seen, and error when forecast from the others.
     why, assumptions : tuple of str

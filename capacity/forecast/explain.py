@@ -9,8 +9,10 @@ import pandas as pd
 
 from capacity.forecast.activity import Activity
 from capacity.forecast.business import PRIOR_SD, BusinessEstimate
+from capacity.forecast.course import Course
 from capacity.forecast.effects import EffectForecast
 from capacity.forecast.events_of import Calendar
+from capacity.forecast.explain_closed import closed_assumptions, closed_reasons
 
 if TYPE_CHECKING:
     from capacity.lessons import Lessons
@@ -58,9 +60,10 @@ def reasons(
     evidence: pd.DataFrame,
     business: BusinessEstimate | None,
     sold_out: float,
+    closed: npt.NDArray[np.bool_],
 ) -> tuple[str, ...]:
-    """Sentences, the most important first."""
-    lines = [_leans_on(promotion, evidence)]
+    """Sentences, the most important first; ``closed`` (2, segments, horizon) days ahead."""
+    lines = [_leans_on(promotion, evidence), *closed_reasons(promotion, activity, closed)]
     lines.append(
         f"one promotion strays from its kind by about {dau.event_sd:.0%} in users and {conversion.event_sd:.0%} in "
         f"orders per user{_left_out(evidence)}"
@@ -68,8 +71,8 @@ def reasons(
     widened = max(dau.inflation, conversion.inflation)
     if widened > 1.01:
         lines.append(f"past promotions came further off than expected; promotion days are widened by {widened:.2f}")
-    lines.append(_biggest_day(promotion, calendar, activity, dau, conversion))
-    known = int(np.isfinite(activity.dau).any(axis=0).sum())
+    lines.append(_biggest_day(promotion, calendar, activity, dau, conversion, closed=closed[0].all(axis=0)))
+    known = int(activity.known.sum())
     if known < 365:
         lines.append(
             f"the history has {known} known days: a whole year's season has not been seen, intervals are wider"
@@ -109,11 +112,17 @@ def _left_out(evidence: pd.DataFrame) -> str:
 
 
 def _biggest_day(
-    promotion: "Promotion", calendar: Calendar, activity: Activity, dau: EffectForecast, conversion: EffectForecast
+    promotion: "Promotion",
+    calendar: Calendar,
+    activity: Activity,
+    dau: EffectForecast,
+    conversion: EffectForecast,
+    *,
+    closed: npt.NDArray[np.bool_],
 ) -> str:
     at = np.unique([day.day for day in calendar.ahead])
     own = {day.day for day in calendar.ahead if day.promotion == promotion.id and day.inside}
-    rows = [row for row, day in enumerate(at) if day in own]
+    rows = [row for row, day in enumerate(at) if day in own and not closed[day - activity.n_history]]
     if not rows:
         return ""
     row = max(rows, key=lambda k: dau.mean[k] + conversion.mean[k])
@@ -151,10 +160,11 @@ def _narrow(promotion: "Promotion", evidence: pd.DataFrame, known: int) -> str:
 
 
 def assumptions(
-    activity: Activity, *, country: str | None, lessons: "Lessons | None", promotion: "Promotion", calendar: Calendar
+    course: Course, *, country: str | None, lessons: "Lessons | None", promotion: "Promotion"
 ) -> tuple[str, ...]:
     """Every default that was used, and its effect."""
-    lines = []
+    activity, calendar = course.activity, course.calendar
+    lines = closed_assumptions(activity, course.dates, course.closed)
     if activity.left_out:
         names = ", ".join(activity.left_out)
         lines.append(f"segments with too few days, or none of late, are left out: {names}")

@@ -116,7 +116,10 @@ def _demand(
     dau, dat, business, review = adjust.with_business(dau, dat, promotion, everything, activity, weight)
     dat, sold_out = adjust.capped(dat, promotion, activity, weight)
     components = pd.concat(
-        [_components(name, part, activity, dates, review[name] * weight) for name, part in parts.items()],
+        [
+            _components(name, part, activity, dates, review=review[name] * weight, closed=closed)
+            for (name, part), closed in zip(parts.items(), course.closed, strict=True)
+        ],
         ignore_index=True,
     )
     evidence = explain.evidence_frame(
@@ -131,17 +134,13 @@ def _demand(
         evidence=evidence,
         business=business,
         sold_out=sold_out,
+        closed=course.closed,
     )
-    total = activity.lead if activity.lead >= 0 else None
-    history = pd.DataFrame(
-        {
-            "date": activity.dates(0),
-            "dau": activity.dau[total] if total is not None else activity.dau.sum(axis=0),
-            "dat": activity.dat[total] if total is not None else activity.dat.sum(axis=0),
-        }
-    )
-    coordinates = {"date": dates.to_numpy(), "segment": np.array(activity.segments, dtype=object)}
+    history = pd.DataFrame({"date": activity.dates(0), "dau": activity.whole[0], "dat": activity.whole[1]})
+    names = [*activity.segments, *(name for name, _ in activity.ended)]
+    coordinates = {"date": dates.to_numpy(), "segment": np.array(names, dtype=object)}
     dims = ("sample", "date", "segment")
+    dau, dat = (np.pad(values, ((0, 0), (0, len(activity.ended)), (0, 0))) for values in (dau, dat))
     return Demand(
         promotion=promotion,
         as_of=activity.as_of,
@@ -151,9 +150,7 @@ def _demand(
         components=components,
         evidence=evidence,
         why=why,
-        assumptions=explain.assumptions(
-            activity, country=country, lessons=lessons, promotion=promotion, calendar=calendar
-        ),
+        assumptions=explain.assumptions(course, country=country, lessons=lessons, promotion=promotion),
         history=history,
         dau_is_upper_bound=activity.lead < 0 and len(activity.segments) > 1,
         past=tuple(p for p in everything if activity.day_of(p.dates[0]) < activity.n_history),
@@ -169,7 +166,15 @@ def _weight_of(promotion: Promotion, calendar: Calendar, activity: Activity, hor
     return weight
 
 
-def _components(name: str, part: Metric, activity: Activity, dates: pd.DatetimeIndex, review: Floats) -> pd.DataFrame:
+def _components(
+    name: str,
+    part: Metric,
+    activity: Activity,
+    dates: pd.DatetimeIndex,
+    *,
+    review: Floats,
+    closed: npt.NDArray[np.bool_],
+) -> pd.DataFrame:
     shape = part.middle.shape
     frame = pd.DataFrame(
         {
@@ -178,6 +183,7 @@ def _components(name: str, part: Metric, activity: Activity, dates: pd.DatetimeI
             "date": np.tile(dates, shape[0]),
         }
     )
+    frame["closed"] = closed.ravel()
     for label, values in parts_ahead(part.base).items():
         frame[label] = values.ravel()
     frame["event"] = part.event.ravel()

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from capacity.forecast.activity import Activity
 from capacity.forecast.eventdays import EventDay
 
 Floats = npt.NDArray[np.float64]
@@ -66,28 +65,37 @@ def _shrunk(rows: Floats) -> Floats:
     return np.asarray(np.nansum(rows, axis=0) / (np.isfinite(rows).sum(axis=0) + 2))
 
 
-def add_up(samples: Floats, logs_middle: Floats, activity: Activity, values: Floats) -> Floats:
-    """Make segments agree with the total, future by future, without changing the total.
+def add_up(
+    samples: Floats, logs_middle: Floats, open_: npt.NDArray[np.bool_], *, lead: int, past: Floats, rest: Floats
+) -> Floats:
+    """Close closed days, and make segments agree with the total, future by future, without changing the total.
 
     Parameters
     ----------
     samples : (n, segments, horizon) array
-        Volumes.
+        Volumes as if every day were open.
     logs_middle : (segments, horizon) array
         Middle forecast on the log scale: its sum over its total is how often people count twice.
-    activity, values
-        Where the total stands, and the history of this metric.
+    open_ : (segments, horizon) array
+        Open days ahead.
+    lead : int
+        Where the total stands, −1 nowhere.
+    past : (segments, days) array
+        History of this metric; 0 where closed.
+    rest : (days,) array
+        History of segments that are not forecast.
     """
-    lead = activity.lead
+    result = np.asarray(samples * open_)
     others = [row for row in range(samples.shape[1]) if row != lead]
     if lead < 0 or not others:
-        return samples
-    sums = values[others].sum(axis=0)
-    ratio = sums / values[lead]
+        return result
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (past[others].sum(axis=0) + rest) / past[lead]
     ratio = ratio[np.isfinite(ratio)]
     additive = len(ratio) and np.quantile(np.abs(ratio - 1), 0.9) < 0.005
     middle = np.exp(logs_middle)
-    wanted = 1.0 if additive else middle[others].sum(axis=0) / middle[lead]
-    result = samples.copy()
-    result[:, others] *= (samples[:, lead] * wanted / samples[:, others].sum(axis=1))[:, None]
+    counted = (middle * open_)[others].sum(axis=0) / middle[lead]
+    summed = result[:, others].sum(axis=1)
+    wanted = result[:, lead] * (1.0 if additive else counted)
+    result[:, others] *= (wanted / np.where(summed > 0, summed, 1.0))[:, None]
     return result
