@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field
@@ -55,7 +56,7 @@ class WhatIf(Risk):
     capacity.errors.InputError: what-if has a problem...
     """
 
-    demand: Positive = 1.0
+    demand: Annotated[Positive, Field(le=1000)] = 1.0
 
     @property
     def risk(self) -> Risk:

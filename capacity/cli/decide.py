@@ -50,7 +50,9 @@ def plan(
         _show(made)
         click.echo(f"\n{rehearsal!r}")
     if not made.feasible:
-        click.echo("\ncapacity: no feasible plan: " + "; ".join(made.infeasible_because), err=True)
+        kept = "shown, not saved, as every what-if" if what_if else "written all the same"
+        reasons = "".join(f"\n  - {reason}" for reason in made.infeasible_because)
+        click.echo(f"capacity: no feasible plan of {promotion} ({kept}):{reasons}", err=True)
         sys.exit(INFEASIBLE)
     return 0
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from capacity.cli.output import common_options, print_json, print_lines, print_table, progress
+from capacity.errors import NotCoveredError
 
 if TYPE_CHECKING:
     from capacity.workspace import Workspace
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def services(ws: "Workspace", name: str | None, out: Path | None, as_json: bool) -> None:
     """Show the catalogue, one service (NAME), or propose the file from traffic and calls (draft)."""
     if name == "draft":
-        _draft(ws, out)
+        _draft(ws, out, as_json=as_json)
         return
     chosen = ws.services.names if name is None else (ws.services[name].name,)
     frame = ws.services.to_frame()
@@ -34,15 +35,24 @@ def services(ws: "Workspace", name: str | None, out: Path | None, as_json: bool)
         click.echo(f"Downstream: {', '.join(downstream(ws.services, name)) or 'nothing'}")
 
 
-def _draft(ws: "Workspace", out: Path | None) -> None:
+def _draft(ws: "Workspace", out: Path | None, *, as_json: bool) -> None:
     from capacity.history import draft_services
     from capacity.workspace import write_text
 
-    text = draft_services(ws.traffic(), ws.calls())
-    if out is None:
+    traffic, calls = ws.traffic(), ws.calls()
+    if traffic.is_empty and calls.empty:
+        raise NotCoveredError(
+            "there is no traffic and there are no calls to propose services from",
+            remedy="take some in with: capacity ingest FILES --as traffic (or calls), or give a later --as-of",
+        )
+    text = draft_services(traffic, calls)
+    if out is not None:
+        write_text(out, text)
+    if as_json:
+        print_json("draft", {"services_yaml": text})
+    elif out is None:
         click.echo(text, nl=False)
     else:
-        write_text(out, text)
         click.echo(f"Proposed services are in {out}; read every line before you trust it.")
 
 

@@ -99,6 +99,12 @@ def run(arguments: list[str]) -> int:
         # The reader of a pipe went away (such as `head`): not a failure, and nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # Permissions, a full disk, a folder where a file should be: the machine's answer, not the program's fault.
+        what = f"{error.filename}: " if error.filename else ""
+        click.echo(f"capacity: {what}{error.strerror or error}", err=True)
+        click.echo("Next: see that it exists, may be read and written, and that the disk has room", err=True)
+        return 2
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         click.echo(f"capacity: unexpected {type(error).__name__}: {error}", err=True)
         click.echo("This is a fault of the program. --debug shows where; please report it.", err=True)

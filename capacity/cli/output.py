@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from capacity.errors import UsageError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -32,7 +34,9 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
         _quiet_warnings(debug)
         ctx = click.get_current_context()
         above = ctx.find_root().obj or {}
-        ws = Workspace(directory or above.get("directory") or ".", as_of=as_of or above.get("as_of"))
+        ws = Workspace(
+            directory or above.get("directory") or ".", as_of=_given_day(above.get("as_of") if as_of is None else as_of)
+        )
         return ctx.invoke(command, ws=ws, **rest)
 
     return wrapped
@@ -74,6 +78,15 @@ def progress(verb: str) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(verb, total=None)
         yield lambda step: bar.update(task, description=step)
+
+
+def _given_day(text: str | None) -> str | None:
+    # An empty shell variable must not silently become another day.
+    if text is not None and not text.strip():
+        raise UsageError(
+            "--as-of: got nothing, expected a day such as 2026-10-20", remedy="leave --as-of out or give it"
+        )
+    return text
 
 
 def _quiet_warnings(debug: bool) -> None:

@@ -67,11 +67,12 @@ def ingest(ws: "Workspace", source: str, table: str, timezone: str | None, as_js
 def check(ws: "Workspace", as_json: bool) -> None:
     """List every problem of the workspace's files at once, and every assumption made where they are silent."""
     problems: list[Problem] = []
-    for part in (lambda: ws.settings, lambda: ws.promotions, lambda: ws.services, lambda: ws.lessons, ws.load_tests):
+    words = (lambda: ws.settings, lambda: ws.promotions, lambda: ws.services, lambda: ws.lessons)
+    for part in (*words, ws.load_tests, ws.daily_activity, lambda: ws.traffic().is_empty):
         try:
             part()
         except CapacityError as error:
-            new = error.problems or (Problem(type(error).__name__, str(error), "no problem", error.remedy),)
+            new = error.problems or (Problem(ws.directory.name, error.message, "no problem", error.remedy),)
             problems += [problem for problem in new if problem not in problems]
     assumptions = [] if problems else [*ws.settings.assumptions(), *ws.services.assumptions()]
     if as_json:

@@ -64,9 +64,11 @@ def read_text(path: FilePath | str, *, name: str = "") -> str:
     try:
         content = FilePath(path).read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{shown} does not exist", remedy="`capacity init DIR` makes a workspace") from None
+        problem = Problem(shown, "no such file", "a file", "`capacity init DIR` makes a workspace with all of them")
+        raise InputError(f"{shown} does not exist", problems=[problem]) from None
     except OSError as error:
-        raise InputError(f"{shown} cannot be read: {error.strerror}") from None
+        problem = Problem(shown, str(error.strerror), "a file that may be read")
+        raise InputError(f"{shown} cannot be read", problems=[problem]) from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from capacity.errors import InputError, Problem
 from capacity.history import rollup
 from capacity.history.calls import calls_per_request, empty_calls
 from capacity.history.clock import start_of_day
@@ -17,7 +18,7 @@ from capacity.history.engine import connect, quiet
 from capacity.history.ingest_report import IngestReport
 from capacity.history.ingestion import TABLES, write_frame
 from capacity.history.merge import parquet_sql
-from capacity.history.tables import Part, read_parts
+from capacity.history.tables import Part, read_parts, unreadable_table
 from capacity.history.traffic import Traffic, empty_table
 
 
@@ -132,19 +133,39 @@ class Store:
         parts = self._parts(table)
         if not parts:
             return None
-        tables = [pq.read_table(self._folder(table) / part.file, partitioning=None) for part in parts]
+        try:
+            tables = [pq.read_table(self._folder(table) / part.file, partitioning=None) for part in parts]
+        except (OSError, pa.ArrowException) as error:
+            raise unreadable_table(table, str(error)) from None
         frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
         return frame
 
     def _open_traffic(self) -> Any:
         with quiet():
             if self.engine != "duckdb":
-                import ibis
-
-                return rollup.complete(ibis.connect(self.engine).table("traffic"))
+                return rollup.complete(_table_elsewhere(self.engine))
             parts = self._parts("traffic")
             if not parts:
                 return empty_table()
             backend = connect()
             backend.con.execute(f"CREATE VIEW traffic AS SELECT * FROM {parquet_sql(self._folder('traffic'), parts)}")
             return backend.table("traffic")
+
+
+def _table_elsewhere(engine: str) -> Any:
+    import ibis
+
+    try:
+        return ibis.connect(engine).table("traffic")
+    except Exception as error:  # noqa: BLE001 - every engine has exceptions of its own
+        # A connection URL may hold a password: only its kind is shown.
+        kind, said = engine.partition(":")[0], str(error).replace(engine, "…")
+        raise InputError(
+            "the engine that holds the traffic does not give it",
+            problems=[
+                Problem(
+                    "capacity.toml engine", f"{kind}: {type(error).__name__} {said}", "a connection and a table traffic"
+                )
+            ],
+            remedy="see that it is spelt as Ibis takes it, that its driver is installed and that it answers",
+        ) from None

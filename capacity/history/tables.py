@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from capacity.errors import CapacityError, InputError
+from capacity.errors import CapacityError, InputError, Problem
 
 MANIFEST = "manifest.json"
 _SCHEMA = "capacity.table/1"
@@ -70,6 +70,16 @@ def read_parts(folder: Path) -> tuple[Part, ...]:
             f"{path}: not a manifest of a table ({error})",
             remedy="only capacity ingest writes tables: restore the file, or delete the folder and ingest again",
         ) from None
+
+
+def unreadable_table(table: str, got: str) -> InputError:
+    """Say that a table's files are missing or broken, and how to get the table back."""
+    problem = Problem(f"data/tables/{table}", got, "the files that ingest wrote")
+    return InputError(
+        f"the table {table} cannot be read",
+        problems=[problem],
+        remedy=f"put its files back, or delete data/tables/{table} and ingest its sources again",
+    )
 
 
 def publish(folder: Path, parts: Sequence[Part]) -> None:

@@ -14,6 +14,7 @@ from capacity.history import rollup
 from capacity.history.clock import DAY_S, Clock, day_lengths_s, read_clock, read_zone, start_of_day
 from capacity.history.contracts import TRAFFIC
 from capacity.history.engine import quiet
+from capacity.history.tables import unreadable_table
 
 _UNITS_S = {"s": 1, "min": 60, "h": 3600, "D": DAY_S}
 _MOST_ROWS = 50_000_000
@@ -336,7 +337,12 @@ class Traffic:
                 arrow = build(self._rows()).to_pyarrow()
             except duckdb.IOException:
                 self._table = None
-                arrow = build(self._rows()).to_pyarrow()
+                try:
+                    arrow = build(self._rows()).to_pyarrow()
+                except duckdb.IOException as error:
+                    raise unreadable_table("traffic", str(error)) from None
+            except duckdb.InvalidInputException as error:
+                raise unreadable_table("traffic", str(error)) from None
         frame: pd.DataFrame = arrow.to_pandas()
         for name in frame.columns.intersection(list(rollup.OPTIONAL)):
             frame[name] = frame[name].astype("float64")

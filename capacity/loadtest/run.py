@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import date, datetime, time, tzinfo
 from pathlib import Path
 from typing import Literal
@@ -77,14 +78,20 @@ def read_load_test(folder: Path | str, *, timezone: str | tzinfo) -> LoadTest:
     folder = Path(folder)
     zone = ZoneInfo(timezone) if isinstance(timezone, str) else timezone
     where = f"{folder.name}/{RUN_FILE}"
+    if not (folder / RUN_FILE).is_file():
+        raise InputError(
+            f"{folder} is not a load-test run: it holds no {RUN_FILE}",
+            remedy=f"name the folder of one run; docs/formats.md says what {RUN_FILE} holds",
+        )
     run: Run = read_yaml(folder / RUN_FILE, model=Run, name=where, context={"zone": zone})
     reader = reader_of(run.tool, where=where)
     try:
         steps = reader(_files(folder, run.files, where=where))
     except InputError as error:
-        raise InputError(
-            f"load test {folder.name}: {error.message}", problems=error.problems, remedy=error.remedy
-        ) from None
+        # A step file has the same name in many runs: the problem names the run as well.
+        inside = f"{folder.name}/"
+        placed = [p if p.where.startswith(inside) else replace(p, where=inside + p.where) for p in error.problems]
+        raise InputError(f"load test {folder.name}: {error.message}", problems=placed, remedy=error.remedy) from None
     circumstances = check_run(
         environment=run.environment, approach=run.approach, mocked=run.mocked, dated=run.started_at is not None
     )

@@ -116,12 +116,12 @@ def read_connections(decided: Decided) -> tuple[Connections, ...]:
 
 def infeasible_because(decided: Decided, *, risk: "Risk") -> list[str]:
     """Every reason why the promise does not hold, each with the least change that mends it."""
-    names = decided.fleet.names
+    names, third = decided.fleet.names, decided.fleet.third_party
     promised = (risk.overload_probability, risk.non_core_overload_probability)
     reached = (decided.core_probability, decided.non_core_probability)
     unknown = [
         f"no capacity of {names[s]} ({_tier(decided, s)}) is known, so no probability that includes it "
-        "can be promised: load test it, or name its max_qps"
+        f"can be promised: {'name its max_qps' if third[s] else 'load test it, or name its max_qps'}"
         for s in unproven(decided)
     ]
     broken = [

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capacity.errors import InputError, Problem
+from capacity.errors import InputError, NotCoveredError, Problem
 from capacity.plan.decide import DEGRADABLE_QUANTILE, SAFE_QUANTILE, Decided, decide
 from capacity.plan.decisions import Context
 from capacity.plan.document import signature
@@ -69,6 +69,8 @@ def make_plan(
     ------
     InputError
         If the samples do not belong together, or a peak is not a number.
+    NotCoveredError
+        If the catalogue is empty.
 
     Notes
     -----
@@ -78,6 +80,10 @@ def make_plan(
     that less likely.
     """
     del seed
+    if len(services) == 0:
+        raise NotCoveredError(
+            "there is no service to plan for", remedy="write data/services.yaml; capacity services draft proposes it"
+        )
     fleet = read_fleet(services, curves, zone_losses=risk.zone_losses)
     peak_qps = _aligned(peaks, fleet)
     queues = _queues(fleet, peaks, peak_qps)

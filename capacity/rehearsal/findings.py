@@ -131,18 +131,29 @@ def say_turned_away(fleet: Fleet, trace: Trace) -> str:
 
 
 def explain(
-    breaks: Sequence[Break], *, overload: float, promised: float, paths: int, turned_away: str, proof: str
+    breaks: Sequence[Break],
+    *,
+    overload: float | None,
+    promised: float | None,
+    unknown: Sequence[str],
+    paths: int,
+    turned_away: str,
+    proof: str,
 ) -> tuple[str, ...]:
     """Say the findings as sentences, the verdict first."""
     verdict = (
         f"demand exceeds what a core service takes in {format_percent(overload)} of {paths} futures "
         f"(the plan says {format_percent(promised)} with its zone loss and without this rehearsal's other faults)"
     )
+    if unknown:
+        names = ", ".join(unknown[:6]) + (f" and {len(unknown) - 6} more" if len(unknown) > 6 else "")
+        verdict = f"how often a core service is asked too much is unknown: nothing says what {names} can take"
     lines = [verdict]
     if turned_away:
         lines.append(turned_away)
     if not breaks:
-        lines.append("nothing breaks: limits turn away what would be too much")
+        of_known = " of what has a known capacity" if unknown else ""
+        lines.append(f"nothing{of_known} breaks: limits turn away what would be too much")
         return tuple(lines)
     for b in breaks[:5]:
         when = format_seconds(abs(b.at_s)) if b.at_s is not None else "?"

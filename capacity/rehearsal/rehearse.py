@@ -81,7 +81,8 @@ def rehearse(
     breaks = find_breaks(world, fleet, trace, stage, faults=found)
     core = world.core & fleet.is_known
     turned = float(trace.rejected[:, core].sum() / max(float(trace.arrived[:, core].sum()), 1e-9))
-    overload = float(trace.overloaded[:, core].any(axis=1).mean())
+    unknown = [fleet.names[s] for s in np.flatnonzero(world.core & ~fleet.is_known)]
+    overload = None if unknown else float(trace.overloaded[:, core].any(axis=1).mean())
     return Rehearsal(
         promotion=plan.promotion_id,
         faults=tuple(faults),
@@ -94,7 +95,8 @@ def rehearse(
         why=explain(
             breaks,
             overload=overload,
-            promised=float(plan.document["core_overload_probability"]),
+            promised=plan.document["core_overload_probability"],
+            unknown=unknown,
             paths=len(sample),
             turned_away=say_turned_away(fleet, trace),
             proof=_proof(world, fleet, trace, script, found, breaks) if prove else "",

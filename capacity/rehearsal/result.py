@@ -28,8 +28,9 @@ class Rehearsal(Result):
         One row a service that broke: share of futures, seconds after the start, why, recovery, spread, mend.
     timeline : DataFrame
         Ten-second bins: service, seconds after the start, demand, served, capacity, backlog and wait quantiles.
-    overload_fraction : float
+    overload_fraction : float or None
         Share of futures in which a core service's demand exceeded its capacity, before any limit.
+        None where the capacity of a core service is unknown.
     turned_away_fraction : float
         Share of the core requests played that limits turned away.
     why : tuple of str
@@ -43,7 +44,7 @@ class Rehearsal(Result):
     first_break: str | None
     breaks: "pd.DataFrame"
     timeline: "pd.DataFrame"
-    overload_fraction: float
+    overload_fraction: float | None
     turned_away_fraction: float
     why: tuple[str, ...]
     n_paths: int
@@ -55,10 +56,10 @@ class Rehearsal(Result):
         """Return one line: faults, overload, what breaks first."""
         faults = ", ".join(self.faults) or "no fault"
         first = f"{self.first_break} breaks first" if self.first_break else "nothing breaks"
-        return (
-            f"{self.promotion}, {faults}, {self.n_paths} futures: core demand exceeds capacity in "
-            f"{format_percent(self.overload_fraction)}; {first}"
-        )
+        head = f"{self.promotion}, {faults}, {self.n_paths} futures"
+        if self.overload_fraction is None:
+            return f"{head}: a core service's capacity is unknown, so how often demand exceeds it is; else {first}"
+        return f"{head}: core demand exceeds capacity in {format_percent(self.overload_fraction)}; {first}"
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row a service that broke."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capacity.errors import InputError
+from capacity.errors import InputError, Problem
 from capacity.plan import Plan
 from capacity.plan.fleet import Fleet, read_fleet
 from capacity.plan.network import RETRY_BUDGET
@@ -55,10 +55,19 @@ def need_inputs(plan: Plan) -> "tuple[Peaks, Any, Any]":
     Raises
     ------
     InputError
-        If the plan was read without them.
+        If the plan was read without them, or the catalogue names other services than the plan.
     """
     if plan.peaks is None or plan.curves is None or plan.services is None:
         raise InputError(f"plan of {plan.promotion_id}: it was read without its samples", remedy="make the plan again")
+    planned, named = set(plan.document["services"]), set(plan.services.names)
+    changed = [Problem(f"services.yaml {name}", "a service that the plan has not", "none") for name in named - planned]
+    changed += [Problem(f"services.yaml {name}", "nothing", "the service that was planned") for name in planned - named]
+    if changed:
+        raise InputError(
+            f"the catalogue has changed since the plan of {plan.promotion_id} was made",
+            problems=sorted(changed, key=lambda problem: problem.where),
+            remedy=f"make the plan again: capacity plan {plan.promotion_id}",
+        )
     return plan.peaks, plan.curves, plan.services
 
 

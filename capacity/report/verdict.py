@@ -132,7 +132,7 @@ def plan_verdict(plan: "Plan", rehearsal: "Rehearsal") -> Verdict:
         {"name": "admitted_tps", "value": document["admitted_tps"], "unit": "orders/s"},
         {"name": "transactions_turned_away_q95", "value": turned_away["q95"], "unit": "orders"},
         {"name": "cost_per_hour_peak", "value": cost["per_hour_peak"], "unit": f"{cost['currency']}/h"},
-        {"name": "rehearsed_overload_fraction", "value": _share(rehearsal), "unit": "fraction"},
+        {"name": "rehearsed_overload_fraction", "value": rehearsal.overload_fraction, "unit": "fraction"},
     ]
     return record(sentence, metrics)
 
@@ -140,10 +140,6 @@ def plan_verdict(plan: "Plan", rehearsal: "Rehearsal") -> Verdict:
 def review_verdict(review: "Review") -> Verdict:
     """Say the review's three sentences, a line each."""
     return record(LINE.join(review.verdict), review.metrics())
-
-
-def _share(rehearsal: "Rehearsal") -> float | None:
-    return float(rehearsal.overload_fraction)
 
 
 def _band(quantiles: Sequence[float]) -> str:

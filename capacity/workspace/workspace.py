@@ -1,22 +1,20 @@
 """The folder of a company: settings, words, tables, plans, journal and lessons, as known before one day."""
 
 import hashlib
-import json
-import os
-import tempfile
-from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capacity.catalog import Catalog, parse_services
 from capacity.document import read_text
-from capacity.errors import InputError, NotCoveredError, Problem, UsageError
+from capacity.errors import InputError, Problem, UsageError
 from capacity.lessons import Lessons, parse_lessons
 from capacity.promotion import Promotions, parse_promotions
 from capacity.settings import Risk, Settings, parse_settings
+from capacity.workspace.files import write_text
+from capacity.workspace.plans import PlanShelf
+from capacity.workspace.template import EMPTY, LESSONS_FILE, PROMOTIONS_FILE, SERVICES_FILE, SETTINGS_FILE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,11 +25,6 @@ if TYPE_CHECKING:
     from capacity.loadtest import LoadTests
     from capacity.plan import Plan
     from capacity.rehearsal import Rehearsal
-
-SETTINGS_FILE = "capacity.toml"
-PROMOTIONS_FILE = "data/promotions.yaml"
-SERVICES_FILE = "data/services.yaml"
-LESSONS_FILE = "data/lessons.yaml"
 
 
 class Workspace:
@@ -204,23 +197,15 @@ class Workspace:
         ------
         NotCoveredError
             If no plan of the promotion is there.
+        InputError
+            If the plan was changed after it was written, or its samples are missing or broken.
         """
-        home = self._plans_dir(promotion)
-        made = sorted(folder for folder in home.glob("*") if self._is_plan(folder))
-        approved = [folder for folder in made if (folder / "approved.json").is_file()]
-        if not made:
-            raise NotCoveredError(
-                f"there is no plan of {promotion} made before {self.as_of_text}",
-                remedy=f"make one with: capacity plan {promotion}",
-            )
-        folder = (approved or made)[-1]
-        return self._read_plan(folder, "approved" if approved else "plan")
+        subject = self.promotions[promotion]
+        return self._shelf(promotion).read(promotion=subject, services=self.services.for_promotion(subject))
 
     def approval(self, promotion: str) -> str | None:
         """Return who approved the plan that :meth:`plan` returns, or ``None`` when nobody did."""
-        home = self._plans_dir(promotion)
-        approved = sorted(path for path in home.glob("*/approved.json") if self._is_plan(path.parent))
-        return str(json.loads(approved[-1].read_text(encoding="utf-8"))["approved_by"]) if approved else None
+        return self._shelf(promotion).approved_by()
 
     def save(self, plan: "Plan", rehearsal: "Rehearsal | None" = None, *, approved_by: str | None = None) -> "Plan":
         """Write a plan, its samples and its rehearsal below ``data/plans``; return it as written, inputs named.
@@ -235,20 +220,7 @@ class Workspace:
             Who signs it; exports, tracking and review then use this plan until another is signed.
         """
         plan = plan.with_inputs(self.inputs())
-        folder = self._plans_dir(plan.promotion_id) / str(plan.document["as_of"])
-        write_bytes(folder / "samples.npz", _pack(plan.to_arrays()))
-        write_text(folder / "plan.json", plan.to_json())
-        if rehearsal is not None:
-            write_text(folder / "rehearsal.json", json.dumps(rehearsal.to_document(), ensure_ascii=False, indent=1))
-        if approved_by is not None:
-            write_bytes(folder / "approved.npz", _pack(plan.to_arrays()))
-            approval = {
-                "schema": "capacity.approval/1",
-                "approved_by": approved_by,
-                "approved_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "plan": plan.document,
-            }
-            write_text(folder / "approved.json", json.dumps(approval, ensure_ascii=False, indent=1))
+        self._shelf(plan.promotion_id).save(plan, rehearsal, approved_by=approved_by)
         return plan
 
     def learn(self, lessons: Lessons) -> Path:
@@ -261,31 +233,8 @@ class Workspace:
         self.__dict__.pop("lessons", None)
         return path
 
-    def _plans_dir(self, promotion: str) -> Path:
-        return self.directory / "data" / "plans" / self.promotions[promotion].slug
-
-    def _is_plan(self, folder: Path) -> bool:
-        if not (folder / "plan.json").is_file():
-            return False
-        return self._as_of is None or folder.name <= self._as_of.isoformat()
-
-    def _read_plan(self, folder: Path, name: str) -> "Plan":
-        import numpy as np
-
-        from capacity.plan import Plan, check_plan_document
-
-        path = folder / f"{name}.json"
-        document = json.loads(path.read_text(encoding="utf-8"))
-        document = document["plan"] if name == "approved" else document
-        check_plan_document(document, where=path.relative_to(self.directory).as_posix())
-        samples = path.with_name("approved.npz" if name == "approved" else "samples.npz")
-        with np.load(samples, allow_pickle=False) as arrays:
-            return Plan.from_arrays(
-                document,
-                dict(arrays),
-                services=self.services.for_promotion(self.promotions[document["promotion"]]),
-                promotion=self.promotions[document["promotion"]],
-            )
+    def _shelf(self, promotion: str) -> PlanShelf:
+        return PlanShelf(self.directory, self.promotions[promotion].slug, until=self._as_of)
 
     def _read(self, name: str) -> str:
         return read_text(self.directory / name, name=name)
@@ -309,7 +258,7 @@ def create_workspace(directory: str | Path, *, sample: "Company | None" = None) 
         If a file of another content is already there, naming all of them; nothing is written then.
     """
     root = Path(directory)
-    texts = _EMPTY if sample is None else sample.texts
+    texts = EMPTY if sample is None else sample.texts
     clashes = [
         Problem(name, "a file of other content", "no file, or the same content", "move it away, or take another folder")
         for name, text in texts.items()
@@ -325,35 +274,6 @@ def create_workspace(directory: str | Path, *, sample: "Company | None" = None) 
         for table in ("daily_activity", "traffic", "calls"):
             workspace.store.write(table, getattr(sample, table))
     return Workspace(root)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file in whole: a reader sees the old one or the new one."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file in whole: a reader sees the old one or the new one, also after a crash."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name[:80]}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(aside).chmod(0o644)
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-
-
-def _pack(arrays: Mapping[str, object]) -> bytes:
-    import numpy as np
-
-    buffer = BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
 
 
 def _find_root(directory: Path) -> Path:
@@ -376,38 +296,3 @@ def _read_day(day: date | str | None) -> date | None:
         raise UsageError(
             f"as_of: got {day!r}, expected a date such as 2026-10-20", remedy="write the day as YYYY-MM-DD"
         ) from None
-
-
-_EMPTY: Mapping[str, str] = {
-    SETTINGS_FILE: """\
-timezone = "Asia/Shanghai"   # IANA name; times without an offset are in it
-currency = "CNY"
-country = "CN"               # holiday calendar; leave out for none
-
-[risk]
-overload_probability = 0.05            # that any core service is overloaded during the promotion, jointly
-non_core_overload_probability = 0.2    # the same over the non-core services
-zone_losses = 1                        # zones that may be lost at the peak
-utilization_ceiling = 1.0              # share of the capacity at the SLO that a plan may use
-""",
-    PROMOTIONS_FILE: """\
-# Every past and coming promotion, one entry each; docs/formats.md explains every key.
-# - id: 2026-double11
-#   kind: double11                       # promotions of one kind are comparable with each other
-#   starts_at: 2026-11-10T20:00+08:00
-#   ends_at: 2026-11-12T00:00+08:00
-#   expected: {dat: {low: 1.1e6, mid: 1.4e6, high: 1.9e6}, owner: growth-team, signed_at: 2026-10-12}
-[]
-""",
-    SERVICES_FILE: """\
-# The service catalogue and its call graph; `capacity services draft` proposes it from ingested traffic.
-# - name: checkout
-#   tier: core                           # core | non_core | degradable
-#   instances: 24
-#   zones: 3
-#   slo: {p99_ms: 300}
-#   entry: {per_dat: 3.2}
-#   calls: [{to: inventory, per_request: 2.0, retries: 2, timeout_ms: 200}]
-[]
-""",
-}
