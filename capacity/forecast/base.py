@@ -24,13 +24,15 @@ UNSEEN_SEASON_SD = 0.15
 class Base:
     """Ordinary course of some series on the log scale.
 
-    ``inside`` (series, days) of history, from the days around; ``inside_variance`` of an observation about it;
+    ``inside`` (series, days) of history, from the days around; ``noise_variance`` (series, 1) of an observation about
+    the true course, ``inside_variance`` (series, days) of ``inside`` about it: it grows within gaps and past the ends;
     ``middle`` (series, horizon) ahead, ``sd`` its error's scale, ``weekday`` (days + horizon,) the mean weekday effect.
     """
 
     fit: PanelFit
     errors: ErrorModel
     inside: Floats
+    noise_variance: Floats
     inside_variance: Floats
     middle: Floats
     sd: Floats
@@ -62,17 +64,15 @@ def fit_base(logs: Floats, masked: npt.NDArray[np.bool_], design: Design, *, kno
     errors = error_model_of(fit, np.zeros((len(logs), n_history + horizon), dtype=bool))
     inside = _inside(fit, n_history)
     known_days: npt.NDArray[np.bool_] = np.any(np.isfinite(seen), axis=0)
-    distance = _distance(known_days)
-    sigma2 = fit.shrinkage.sigma[:, None] ** 2
-    variance = sigma2 * (1 + fit.ratio[:, None] * distance[None] / 2) + 1e-6
-    sd = errors.sd(fit.theory, np.zeros_like(fit.middle, dtype=bool))
     n_seen = int((known & ~masked).sum())
-    if n_seen < 365:
-        drift = UNSEEN_SEASON_SD * np.sqrt(np.minimum(np.arange(1, horizon + 1), 120) / 60)
-        sd = np.sqrt(sd**2 + drift[None] ** 2 * (1 - n_seen / 365))
+    unseen = UNSEEN_SEASON_SD**2 / 60 * max(1 - n_seen / 365, 0.0)  # a day
+    noise = fit.shrinkage.sigma[:, None] ** 2
+    variance = (noise * fit.ratio[:, None] + unseen) * _bridge(known_days)[None]
+    sd = errors.sd(fit.theory, np.zeros_like(fit.middle, dtype=bool))
+    sd = np.sqrt(sd**2 + unseen * np.minimum(np.arange(1, horizon + 1), 120)[None])
     weekday = np.array([name.startswith("weekday") for name in design.names])
     pattern = design.shared @ (np.where(weekday, fit.theta.mean(axis=0), 0.0))
-    return Base(fit, errors, inside, variance, fit.middle, sd, pattern)
+    return Base(fit, errors, inside, noise + 1e-6, variance, fit.middle, sd, pattern)
 
 
 def _inside(fit: PanelFit, n_history: int) -> Floats:
@@ -83,16 +83,24 @@ def _inside(fit: PanelFit, n_history: int) -> Floats:
     return np.asarray(smoothed(again, ratio=fit.ratio) + effects)
 
 
-def _distance(known: npt.NDArray[np.bool_]) -> Floats:
-    """(days,) days to the nearest known day."""
+def _bridge(known: npt.NDArray[np.bool_]) -> Floats:
+    """(days,) variance of a walk of unit steps that is known on some days: a bridge between them, free past the ends.
+
+    Examples
+    --------
+    >>> _bridge(np.array([False, True, False, False, False, True])).tolist()
+    [1.0, 0.0, 0.75, 1.0, 0.75, 0.0]
+    """
     at = np.flatnonzero(known)
     days = np.arange(len(known))
     if not len(at):
         return np.full(len(known), float(len(known)))
     after = np.searchsorted(at, days)
-    later = np.abs(at[np.minimum(after, len(at) - 1)] - days)
-    earlier = np.abs(days - at[np.maximum(after - 1, 0)])
-    return np.asarray(np.minimum(later, earlier), dtype=float)
+    later = np.where(after < len(at), at[np.minimum(after, len(at) - 1)] - days, np.inf)
+    earlier = np.where((after > 0) | known, days - at[np.maximum(after - ~known, 0)], np.inf)
+    with np.errstate(invalid="ignore"):
+        between = later * earlier / np.maximum(later + earlier, 1)
+    return np.asarray(np.where(np.isinf(later) | np.isinf(earlier), np.minimum(later, earlier), between), dtype=float)
 
 
 def parts_ahead(base: Base) -> dict[str, Floats]:

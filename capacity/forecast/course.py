@@ -162,8 +162,9 @@ def _forecast_metric(
     horizon = base.middle.shape[1]
     effects = logs - base.inside
     lead = lead_effect(effects, activity)
-    variance = base.inside_variance[activity.lead] if activity.lead >= 0 else base.inside_variance.mean(axis=0)
-    seen = observations(calendar, base, lead, variance)
+    who = slice(activity.lead, activity.lead + 1) if activity.lead >= 0 else slice(None)
+    noise = float(base.noise_variance[who].mean())
+    seen = observations(calendar, base, lead, noise=noise, course=base.inside_variance[who].mean(axis=0))
     early = np.nanmean(lead_effect(base.inside[:, :28], activity))
     seen = remembered(seen, past, activity, base, timezone=timezone, volumes=volumes, level=float(early))
     days = calendar.ahead

@@ -17,6 +17,7 @@ from capacity.forecast.eventdays import LAST, MAIN, N_BLOCKS, N_TERMS, PART, SID
 Floats = npt.NDArray[np.float64]
 EVENT_SPREADS = np.array([0.03, 0.05, 0.08, 0.12, 0.18, 0.27, 0.4])  # of one promotion about its kind, log units
 DAY_SPREADS = np.array([0.02, 0.05, 0.1])  # of one day about its promotion
+_COURSE_DAYS = 30.0  # over which errors of the ordinary course stay together
 # A promotion strays from its kind by some 12 %, two thirds of times between 6 and 24 %, before any has been seen.
 _SPREAD_CENTRE, _SPREAD_WIDTH = np.log(0.12), 0.7
 
@@ -45,6 +46,7 @@ CONVERSION_PRIOR = Prior(uplift=0.5, uplift_sd=0.4, kind_sd=0.4, rush=0.3)
 class Observations:
     """Effects seen: ``effect`` (n,) = log volume − its ordinary course, with ``variance`` (n,), at ``days``.
 
+    ``shared_sd`` (n,) is what the ordinary course itself may be off by: days of one event are off together.
     ``row`` says which observation each event day belongs to: a day in two promotions has two event days and one row;
     ``weekday`` is the ordinary weekday effect of each event day.
     """
@@ -53,6 +55,7 @@ class Observations:
     row: npt.NDArray[np.intp]
     effect: Floats
     variance: Floats
+    shared_sd: Floats
     weekday: Floats
 
 
@@ -105,7 +108,7 @@ def forecast_effects(
     cell = np.concatenate([past.row, row + n_past])
     gather = np.zeros((n_past + n_rows, len(days)))
     gather[cell, np.arange(len(days))] = 1.0
-    mean = gather @ (known + _prior_mean(days, phi, prior, shifts))
+    mean = gather @ (known + _prior_mean(days, phi, prior, shifts, begins=_first_blocks(past.days)))
     fixed = gather @ _fixed_covariance(days, phi, prior) @ gather.T
     event, single = _event_covariance(days, phi, uplift)
     event, single = gather @ event @ gather.T, gather @ single @ gather.T
@@ -147,14 +150,33 @@ def _uplifts(past: Observations, prior: Prior) -> dict[str, float]:
     }
 
 
-def _prior_mean(days: Sequence[EventDay], phi: Floats, prior: Prior, shifts: dict[str, float]) -> Floats:
+def _first_blocks(past: Sequence[EventDay]) -> dict[str, int]:
+    """First block (time since the start) of each kind that any past event shows."""
+    first: dict[str, int] = {}
+    for day in past:
+        if day.inside:
+            block = next(k for k, share in enumerate(day.blocks) if share > 0)
+            first[day.kind] = min(block, first.get(day.kind, N_BLOCKS))
+    return first
+
+
+def _prior_mean(
+    days: Sequence[EventDay], phi: Floats, prior: Prior, shifts: dict[str, float], *, begins: dict[str, int]
+) -> Floats:
+    """Mean of each event day's effect before its data.
+
+    Later blocks are weaker. But a kind whose first days no past event shows is not given a rush that nobody has seen:
+    those days are centred on the first that were seen, with the spread that blocks have among themselves.
+    """
     mean = np.zeros(N_TERMS)
-    mean[MAIN] = prior.uplift * 0.8 ** np.arange(N_BLOCKS)  # later blocks are weaker
     mean[WEEKDAY] = -0.3
     mean[PART] = prior.rush
+    first = np.array([begins.get(day.kind, 0) for day in days], dtype=np.intp)
+    decline = prior.uplift * 0.8 ** np.maximum(np.arange(N_BLOCKS), first[:, None])
     shift = np.array([shifts.get(day.kind, 0.0) for day in days])
     years = np.array([day.years for day in days])
-    return np.asarray(phi @ mean + (shift + prior.growth * years) * phi[:, MAIN].sum(axis=1))
+    main = phi[:, MAIN]
+    return np.asarray(phi @ mean + (main * decline).sum(axis=1) + (shift + prior.growth * years) * main.sum(axis=1))
 
 
 def _term_sd() -> tuple[Floats, Floats]:
@@ -206,6 +228,7 @@ def _mixture(
     """Per grid point: log weight, mean and covariance ahead, inverse covariance and weighted residual of the past."""
     result = []
     residual = past.effect - mean
+    seen = np.diag(past.variance) + _course_covariance(past)
     for between in EVENT_SPREADS:
         for daily in DAY_SPREADS:
             full = fixed + between**2 * event + daily**2 * single
@@ -214,7 +237,7 @@ def _mixture(
             if not n_past:
                 result.append((log_prior, np.zeros(len(full)), full, np.zeros((0, 0)), np.zeros(0)))
                 continue
-            factor = cho_factor(full[:n_past, :n_past] + np.diag(past.variance), lower=True)
+            factor = cho_factor(full[:n_past, :n_past] + seen, lower=True)
             solved = cho_solve(factor, residual)
             cross = full[n_past:, :n_past]
             inner = cho_solve(factor, cross.T)
@@ -224,6 +247,14 @@ def _mixture(
                 (float(log_prior + evidence), cross @ solved, full[n_past:, n_past:] - cross @ inner, inverse, solved)
             )
     return result
+
+
+def _course_covariance(past: Observations) -> Floats:
+    """Covariance of effects through the ordinary course they are measured against: days nearby are off together."""
+    at = np.zeros(len(past.effect))
+    at[past.row] = [day.day for day in past.days]
+    near = np.exp(-np.abs(at[:, None] - at[None]) / _COURSE_DAYS)
+    return np.asarray(np.outer(past.shared_sd, past.shared_sd) * near)
 
 
 def _leave_out(past: Observations, phi: Floats, inverse: Floats, solved: Floats) -> dict[str, tuple[float, float]]:

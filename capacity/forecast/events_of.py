@@ -71,8 +71,11 @@ def _days_of(promotion: Promotion, activity: Activity, zone: ZoneInfo) -> list[E
     )
 
 
-def observations(calendar: Calendar, base: Base, effect: Floats, variance: Floats) -> Observations:
-    """Effects of past promotions on days where they are known; ``effect`` and ``variance`` are (days,) of history."""
+def observations(calendar: Calendar, base: Base, effect: Floats, *, noise: float, course: Floats) -> Observations:
+    """Effects of past promotions on days where they are known.
+
+    ``effect`` (days,) of history, ``noise`` the variance of a day, ``course`` (days,) that of the ordinary course.
+    """
     known = [day for day in calendar.past if np.isfinite(effect[day.day])]
     at, row = np.unique([day.day for day in known], return_inverse=True)
     at = at.astype(np.intp)
@@ -80,7 +83,8 @@ def observations(calendar: Calendar, base: Base, effect: Floats, variance: Float
         days=tuple(known),
         row=row.astype(np.intp),
         effect=effect[at],
-        variance=variance[at],
+        variance=np.full(len(at), noise),
+        shared_sd=np.sqrt(course[at]),
         weekday=base.weekday[[day.day for day in known]] if known else np.zeros(0),
     )
 
@@ -101,7 +105,7 @@ def remembered(
     """
     zone = ZoneInfo(timezone)
     days, rows, effects, variances = list(seen.days), list(seen.row), list(seen.effect), list(seen.variance)
-    weekdays = list(seen.weekday)
+    weekdays, shared = list(seen.weekday), list(seen.shared_sd)
     for promotion in promotions:
         inside = [day for day in _days_of(promotion, activity, zone) if day.inside]
         largest = max(inside, key=lambda day: (day.cover, -day.day))
@@ -112,7 +116,13 @@ def remembered(
         rows.append(len(effects))
         effects.append(volumes[promotion.id] - level)
         variances.append((BACKCAST_SD * gap) ** 2 + 0.1**2)
+        shared.append(0.0)
         weekdays.append(float(base.weekday[largest.day % 7]))
     return Observations(
-        tuple(days), np.array(rows, dtype=np.intp), np.array(effects), np.array(variances), np.array(weekdays)
+        days=tuple(days),
+        row=np.array(rows, dtype=np.intp),
+        effect=np.array(effects),
+        variance=np.array(variances),
+        shared_sd=np.array(shared),
+        weekday=np.array(weekdays),
     )

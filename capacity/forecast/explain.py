@@ -61,9 +61,12 @@ def reasons(
     business: BusinessEstimate | None,
     sold_out: float,
     closed: npt.NDArray[np.bool_],
+    orders: Floats,
+    everything: Sequence["Promotion"],
 ) -> tuple[str, ...]:
-    """Sentences, the most important first; ``closed`` (2, segments, horizon) days ahead."""
-    lines = [_leans_on(promotion, evidence), *closed_reasons(promotion, activity, closed)]
+    """Sentences, the most important first; ``closed`` (2, segments, horizon) and middle ``orders`` (horizon,) ahead."""
+    lines = [_leans_on(promotion, evidence), *_seen_in_part(promotion, everything, activity, evidence)]
+    lines += closed_reasons(promotion, activity, closed)
     lines.append(
         f"one promotion strays from its kind by about {dau.event_sd:.0%} in users and {conversion.event_sd:.0%} in "
         f"orders per user{_left_out(evidence)}"
@@ -71,7 +74,7 @@ def reasons(
     widened = max(dau.inflation, conversion.inflation)
     if widened > 1.01:
         lines.append(f"past promotions came further off than expected; promotion days are widened by {widened:.2f}")
-    lines.append(_biggest_day(promotion, calendar, activity, dau, conversion, closed=closed[0].all(axis=0)))
+    lines.append(_biggest_day(promotion, calendar, activity, dau, conversion, orders=orders))
     known = int(activity.known.sum())
     if known < 365:
         lines.append(
@@ -102,6 +105,25 @@ def _leans_on(promotion: "Promotion", evidence: pd.DataFrame) -> str:
     return f"leans on {len(own)} past {past} of the kind {promotion.kind!r} ({names}) and {others} of other kinds{thin}"
 
 
+def _seen_in_part(
+    promotion: "Promotion", everything: Sequence["Promotion"], activity: Activity, evidence: pd.DataFrame
+) -> list[str]:
+    """Past promotions of the kind of which the history holds some days only."""
+    found = []
+    for past in everything:
+        if past.kind == promotion.kind and past.id in set(evidence["promotion"]):
+            days = [activity.day_of(day) for day in past.dates]
+            seen = [k for k, day in enumerate(days) if 0 <= day < activity.n_history and activity.known[day]]
+            found += [(past.id, len(seen), len(days), seen[0])] if seen else []
+    earliest = min((first for *_, first in found), default=0)
+    guess = f": what days before its day {earliest + 1} do is guessed from those after, widely" if earliest else ""
+    return [
+        f"of {name} the history holds {n_seen} of {n_days} days, from day {first + 1} on{guess}"
+        for name, n_seen, n_days, first in found
+        if n_seen < n_days
+    ]
+
+
 def _left_out(evidence: pd.DataFrame) -> str:
     users = evidence.loc[evidence["metric"] == "dau", "left_out_error"]
     if not len(users):
@@ -118,18 +140,18 @@ def _biggest_day(
     dau: EffectForecast,
     conversion: EffectForecast,
     *,
-    closed: npt.NDArray[np.bool_],
+    orders: Floats,
 ) -> str:
     at = np.unique([day.day for day in calendar.ahead])
     own = {day.day for day in calendar.ahead if day.promotion == promotion.id and day.inside}
-    rows = [row for row, day in enumerate(at) if day in own and not closed[day - activity.n_history]]
+    rows = [row for row, day in enumerate(at) if day in own and orders[day - activity.n_history] > 0]
     if not rows:
         return ""
-    row = max(rows, key=lambda k: dau.mean[k] + conversion.mean[k])
+    row = max(rows, key=lambda k: orders[at[k] - activity.n_history])
     day = pd.Timestamp(activity.first) + pd.Timedelta(days=int(at[row]))
     return (
-        f"on {day:%Y-%m-%d} the promotion multiplies users by {np.exp(dau.mean[row]):.2f} and orders per user by "
-        f"{np.exp(conversion.mean[row]):.2f}"
+        f"on {day:%Y-%m-%d}, the day of most orders, the promotion multiplies users by {np.exp(dau.mean[row]):.2f} and "
+        f"orders per user by {np.exp(conversion.mean[row]):.2f}"
     )
 
 

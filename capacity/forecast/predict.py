@@ -135,6 +135,8 @@ def _demand(
         business=business,
         sold_out=sold_out,
         closed=course.closed,
+        orders=np.median(dat[:, activity.lead] if activity.lead >= 0 else dat.sum(axis=1), axis=0),
+        everything=everything,
     )
     history = pd.DataFrame({"date": activity.dates(0), "dau": activity.whole[0], "dat": activity.whole[1]})
     names = [*activity.segments, *(name for name, _ in activity.ended)]

@@ -94,22 +94,29 @@ def test_frame_has_one_row_a_date_and_metric(demand):
 
 @pytest.mark.parametrize("family", ["lognormal", "additive"])
 def test_ninety_percent_intervals_hold_on_promotion_days(make_site, family):
-    held = {"dau": [], "dat": []}
+    held, width = {"dau": [], "dat": []}, {"dau": [], "dat": []}
     ordinary = []
-    for seed in range(15):
+    for seed in range(10):
         site = make_site(seed, family)
         # One forecast through December's promotion passes November's: two events of each site are judged.
         frame = _forecast(site, as_of=date(2025, 10, 19), promotion="2025-double12", n_samples=300).to_frame()
         for metric, rows in frame.groupby("metric"):
-            truth = site.truth[metric].reindex(rows["date"]).to_numpy()
-            inside = ((truth >= rows["q05"]) & (truth <= rows["q95"])).to_numpy()
-            for day in ("2025-11-11", "2025-12-12"):
-                held[metric].append(bool(inside[rows["date"] == pd.Timestamp(day)].item()))
-            ordinary.append(inside[rows["date"] < "2025-11-03"].mean())
-    for hits in held.values():
+            rows = rows.set_index("date")
+            truth = site.truth[metric].reindex(rows.index)
+            inside = (truth >= rows["q05"]) & (truth <= rows["q95"])
+            events = ["2025-11-11", "2025-12-12"]
+            held[metric] += inside[events].tolist()
+            width[metric] += np.log(rows["q95"] / rows["q05"])[events].tolist()
+            ordinary.append(inside[:"2025-11-02"].mean())
+    # Twenty events cannot show 90 % to be too many: that intervals are no wider than they must be is asked of their
+    # width. Who knows all but the event's own shock (sd 0.1 in users and in orders per user, a kind's mean from two
+    # past events) and the level's walk needs 2 × 1.645 × sd = 0.43 and 0.60.
+    oracle = {"dau": 0.43, "dat": 0.60}
+    for metric, hits in held.items():
         assert sum(hits) >= binom.ppf(0.005, len(hits), 0.9)
-        assert sum(hits) <= len(hits)
-    assert 0.8 <= np.mean(ordinary) <= 0.97
+        assert np.mean(width[metric]) < 1.7 * oracle[metric]
+    # A site's days share one walk of the level: ten sites' mean coverage strays by some 6 points.
+    assert 0.75 <= np.mean(ordinary) <= 0.99
 
 
 def test_no_past_promotion_of_the_kind_is_said_and_wide(site, make_promotion, demand):
@@ -154,6 +161,22 @@ def _actual(truth):
     from capacity.promotion import Actual
 
     return Actual.model_validate({"dau": float(truth["dau"]), "dat": float(truth["dat"])})
+
+
+def test_a_promotion_known_in_part_is_used_as_such(make_promotion, make_activity):
+    dates = pd.date_range("2024-12-01", "2025-10-14")
+    season = (dates < "2024-12-10") * 0.4
+    dau = (5e4 * np.exp(season + np.random.default_rng(0).normal(0, 0.03, len(dates)))).round()
+    frame = pd.DataFrame({"date": dates, "segment": "total", "dau": dau, "dat": (dau * 0.05).round()})
+    past, coming = (make_promotion(year, "season", "11-08", days=32) for year in (2024, 2025))
+    demand = forecast_demand(make_activity(frame), coming, promotions=Promotions([past, coming]), n_samples=1000)
+    said = "of 2024-season the history holds 9 of 32 days, from day 24 on: what days before its day 24 do is guessed"
+    assert any(line.startswith(said) for line in demand.why)
+    middle = demand.total_dau.median("sample").to_series()
+    assert 1.1 < middle["2025-11-09"] / middle["2025-10-25"] < 1.7  # 1.49 was seen of the season's end
+    assert middle["2025-12-05"] / middle["2025-10-25"] == pytest.approx(1.49, abs=0.15)
+    width = np.log(demand.total_dau.quantile(0.95, "sample") / demand.total_dau.quantile(0.05, "sample")).to_series()
+    assert width["2025-11-09"] > 1.3 * width["2025-12-05"]
 
 
 def test_inventory_caps_orders(site):

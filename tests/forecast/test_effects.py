@@ -23,7 +23,9 @@ def _event(day, kind):
 def _forecast(past, effects, kind="a", *, shifts=None, n_samples=4000):
     days = [d for day, k in past for d in _event(day, k)]
     n = len(days)
-    seen = Observations(tuple(days), np.arange(n), np.asarray(effects, float), np.full(n, 1e-4), np.zeros(n))
+    seen = Observations(
+        tuple(days), np.arange(n), np.asarray(effects, float), np.full(n, 1e-4), np.zeros(n), np.zeros(n)
+    )
     ahead = _event(NOW + 30, kind)
     return forecast_effects(
         seen,
@@ -104,6 +106,63 @@ def test_intervals_of_events_hold_what_they_claim(shock):
         held += low <= kinds["a"] + rng.normal(0, shock) <= high
     assert held / n >= 0.83  # 0.90 less 2.6 standard errors
     assert width / n < 4 * (2 * 1.645 * shock * np.sqrt(4 / 3))  # the oracle knows spread, and that nothing grows
+
+
+def _season(start, first_seen, *, effect, ahead):
+    """A season of 32 days of which days from ``first_seen`` on are known, and the one after it."""
+
+    def days(begin):
+        start_at = datetime.fromisoformat("2022-01-01T00:00") + timedelta(days=begin)
+        end_at = start_at + timedelta(days=32)
+        made = event_days(str(begin), "a", start_at, end_at, intensity=1.0, first=FIRST, years_from=NOW)
+        return [d for d in made if d.inside]
+
+    past, coming = days(start)[first_seen:], days(ahead)
+    n, h = len(past), len(coming)
+    seen = Observations(tuple(past), np.arange(n), np.full(n, effect), np.full(n, 1e-3), np.full(n, 0.05), np.zeros(n))
+    return forecast_effects(
+        seen,
+        coming,
+        np.arange(h),
+        h,
+        np.zeros(h),
+        prior=DAU_PRIOR,
+        shifts={},
+        n_samples=2000,
+        rng=np.random.default_rng(0),
+    )
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.3, 0.8])
+def test_days_never_seen_are_centred_on_those_seen_and_wider(effect):
+    found = _season(1000, 23, effect=effect, ahead=NOW + 20)
+    middle, low, high = np.quantile(found.samples, [0.5, 0.05, 0.95], axis=0)
+    np.testing.assert_allclose(middle[:8], middle[23:31].mean(), atol=0.15)  # no opening rush, and no dip
+    assert middle[23:31].mean() == pytest.approx(effect, abs=0.1)
+    assert ((high - low)[:8] > 1.3 * (high - low)[23:31].mean()).all()
+
+
+def test_a_season_seen_from_its_begin_keeps_its_shape():
+    found = _season(1000, 0, effect=0.3, ahead=NOW + 20)
+    np.testing.assert_allclose(found.mean[:31], 0.3, atol=0.1)
+    low, high = np.quantile(found.samples, [0.05, 0.95], axis=0)
+    assert (high - low).max() < 1.5 * (high - low).min()
+
+
+def test_an_ordinary_course_not_known_well_teaches_less():
+    past = [d for day in (1300, 1000) for d in _event(day, "a")]
+    ahead = _event(NOW + 30, "a")
+
+    def mean(shared_sd):
+        seen = Observations(tuple(past), np.arange(2), np.ones(2), np.full(2, 1e-4), np.full(2, shared_sd), np.zeros(2))
+        rng = np.random.default_rng(0)
+        return forecast_effects(
+            seen, ahead, np.zeros(1, dtype=np.intp), 1, np.zeros(1), prior=DAU_PRIOR, shifts={}, n_samples=2000, rng=rng
+        )
+
+    sure, unsure = mean(0.0), mean(0.5)
+    assert DAU_PRIOR.uplift < unsure.mean[0] < sure.mean[0] < 1.05
+    assert _width(unsure) > 1.3 * _width(sure)
 
 
 def test_left_out_errors_are_those_of_really_leaving_events_out():
