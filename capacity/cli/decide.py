@@ -32,8 +32,8 @@ def plan(
     ws: "Workspace", promotion: str, changes: tuple[str, ...], approved_by: str | None, out: Path | None, as_json: bool
 ) -> int:
     """Derive PROMOTION's instances, limits and degradation; write data/plans/PROMOTION/AS_OF/plan.json."""
+    from capacity.document import write_text
     from capacity.flow import plan_promotion
-    from capacity.workspace import write_text
 
     what_if = dict(_read_change(change) for change in changes)
     if what_if and approved_by:

@@ -36,8 +36,8 @@ def services(ws: "Workspace", name: str | None, out: Path | None, as_json: bool)
 
 
 def _draft(ws: "Workspace", out: Path | None, *, as_json: bool) -> None:
+    from capacity.document import write_text
     from capacity.history import draft_services
-    from capacity.workspace import write_text
 
     traffic, calls = ws.traffic(), ws.calls()
     if traffic.is_empty and calls.empty:

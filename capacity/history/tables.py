@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from capacity.document import write_bytes
 from capacity.errors import CapacityError, InputError, Problem
 
 MANIFEST = "manifest.json"
@@ -86,7 +87,7 @@ def publish(folder: Path, parts: Sequence[Part]) -> None:
     """Make `parts` the table, in one step; old parts are deleted when nobody can be about to read them."""
     ordered = sorted(parts, key=lambda part: part.file)
     document = {"schema": _SCHEMA, "rows": sum(p.rows for p in ordered), "parts": [asdict(part) for part in ordered]}
-    _write_whole(folder / MANIFEST, json.dumps(document, indent=1).encode())
+    write_bytes(folder / MANIFEST, json.dumps(document, indent=1).encode())
     _retire(folder, {part.file for part in ordered})
 
 
@@ -149,21 +150,6 @@ def _acquire(descriptor: int, folder: Path, wait_s: float, say: Callable[[str], 
             time.sleep(0.05)
         else:
             return
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(aside).chmod(0o644)
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

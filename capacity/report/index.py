@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
+from capacity.document import write_text
 from capacity.report.page import environment
 from capacity.report.shelf import REPORTS
-from capacity.workspace import write_text
 
 
 def write_index(reports: Path) -> Path:

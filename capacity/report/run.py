@@ -17,12 +17,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from capacity.document import write_text
 from capacity.report import shelf
 from capacity.report.index import write_index
 from capacity.report.page import render_page
 from capacity.report.verdict import METRICS_MIME
 from capacity.report.worker import OUTCOME
-from capacity.workspace import Workspace, write_text
+from capacity.workspace import Workspace
 
 _PACKAGES = ("capacity", "numpy", "pandas", "scipy", "duckdb", "ibis-framework", "papermill", "matplotlib")
 

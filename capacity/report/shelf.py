@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from capacity.document import write_text
 from capacity.errors import Problem, UsageError, did_you_mean
-from capacity.workspace import write_text
 
 REPORTS: Mapping[str, str] = {
     "forecast": "Forecast: people, orders and the worst second",

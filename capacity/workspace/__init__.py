@@ -1,6 +1,5 @@
 """The folder of a company: settings, words, tables, plans, journal and lessons, as known before one day."""
 
-from capacity.workspace.files import write_bytes, write_text
 from capacity.workspace.template import LESSONS_FILE, PROMOTIONS_FILE, SERVICES_FILE, SETTINGS_FILE
 from capacity.workspace.workspace import Workspace, create_workspace
 
@@ -11,6 +10,4 @@ __all__ = [
     "SETTINGS_FILE",
     "Workspace",
     "create_workspace",
-    "write_bytes",
-    "write_text",
 ]

@@ -10,9 +10,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capacity.document import read_text
+from capacity.document import read_text, write_bytes, write_text
 from capacity.errors import CapacityError, InputError, NotCoveredError, Problem
-from capacity.workspace.files import write_bytes, write_text
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capacity.catalog import Catalog, parse_services
-from capacity.document import read_text
+from capacity.document import read_text, write_text
 from capacity.errors import InputError, Problem, UsageError
 from capacity.lessons import Lessons, parse_lessons
 from capacity.promotion import Promotions, parse_promotions
 from capacity.settings import Risk, Settings, parse_settings
-from capacity.workspace.files import write_text
 from capacity.workspace.plans import PlanShelf
 from capacity.workspace.template import EMPTY, LESSONS_FILE, PROMOTIONS_FILE, SERVICES_FILE, SETTINGS_FILE
 
