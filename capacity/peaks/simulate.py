@@ -21,6 +21,7 @@ from capacity.peaks.spikes import Spikes
 from capacity.peaks.timeline import Cell, Ints, Timeline
 
 _BLOCKS, _MINUTES_A_CELL, _DAYS_A_PHASE = 6, 10, 4
+_VALUES_AT_ONCE = 1 << 18
 _SMOOTH_MIN = 9  # few past events' minutes are noisy: a plateau is told from their running mean
 
 
@@ -185,18 +186,27 @@ def simulate(
         for c, minute in enumerate(minutes):
             here = relative[futures.kappa, :, c]
             rate = top_rate * here
-            largest = largest_of_minutes(np.asarray(rng.random(n_samples)), competing[c])
-            outside_largest = largest[:, entry_index]
+            uniform = np.asarray(rng.random(n_samples))
+            outside_largest = largest_of_minutes(uniform, competing[c][entry_index])
             lift: Floats | float = 1.0
             if cell.opening:
                 # A minute's busiest second is never below its mean.
                 lift = np.maximum(_ramp_at(ramp, here), 1.0 / noise_ratio(rate, phi, outside_largest))
             at = 60.0 * line.tau[minute] + rng.integers(0, 60, n_samples)
-            service = network.worst_second(rate * lift, phi, largest) * doubt
-            best.take_services(cell.phase, service, at)
-            outside = external_second(rate * lift, phi, outside_largest) * doubt[:, entry_index]
+            inflow = rate * lift
+            for rows in _row_blocks(n_samples, n_services):
+                largest = largest_of_minutes(uniform[rows], competing[c])
+                service = network.worst_second(inflow[rows], phi[rows], largest) * doubt[rows]
+                best.take_services(cell.phase, service, at[rows], rows)
+            outside = external_second(inflow, phi, outside_largest) * doubt[:, entry_index]
             best.take_entries(cell.phase, outside, at, cell.day, np.exp(log_shares[i]) * here, rate)
     return Outcome(best.service, best.service_at, best.entry, best.entry_at, best.factors(futures), log_height)
+
+
+def _row_blocks(n_samples: int, n_services: int) -> list[slice]:
+    """Cut the futures so that samples × services of one step fit a processor's cache: thousands of services do not."""
+    step = max(_VALUES_AT_ONCE // max(n_services, 1), 1)
+    return [slice(start, min(start + step, n_samples)) for start in range(0, n_samples, step)]
 
 
 def _competing(
@@ -256,8 +266,8 @@ class _Best:
             np.zeros((n, n_entries)), np.zeros((n, n_entries)),
         )  # fmt: skip
 
-    def take_services(self, phase: int, value: Floats, at: Floats) -> None:
-        kept, when = self.service[:, phase], self.service_at[:, phase]
+    def take_services(self, phase: int, value: Floats, at: Floats, rows: slice) -> None:
+        kept, when = self.service[rows, phase], self.service_at[rows, phase]
         better = value > kept
         np.copyto(kept, value, where=better)
         np.copyto(when, np.broadcast_to(at[:, None], value.shape), where=better)
