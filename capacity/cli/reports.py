@@ -74,13 +74,14 @@ def list_(ws: "Workspace", as_json: bool) -> None:
         print_table(pd.DataFrame(rows, columns=columns))
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("jupyter", nargs=-1, type=click.UNPROCESSED, metavar="[JUPYTER OPTIONS]...")
 @click.option("-w", "--workspace", "directory", default=None, metavar="DIR", help="The workspace.  [default: .]")
 @click.option("--browser/--no-browser", default=True, help="Open a browser window.")
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 @click.pass_context
-def lab(ctx: click.Context, directory: str | None, browser: bool, debug: bool) -> None:  # noqa: ARG001
-    """Open JupyterLab in the workspace, with copies of the notebooks to explore in."""
+def lab(ctx: click.Context, jupyter: tuple[str, ...], directory: str | None, browser: bool, debug: bool) -> None:  # noqa: ARG001
+    """Open JupyterLab in the workspace, with copies of the notebooks to explore in; its own options are passed on."""
     from capacity.report.shelf import lend_notebooks
     from capacity.workspace import Workspace
 
@@ -88,7 +89,7 @@ def lab(ctx: click.Context, directory: str | None, browser: bool, debug: bool) -
     lend_notebooks(ws.directory)
     flags = [] if browser else ["--no-browser"]
     root = f"--ServerApp.root_dir={ws.directory.resolve()}"
-    sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", root, *flags]))
+    sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", root, *flags, *jupyter]))
 
 
 def _show(done: "ReportRun") -> None:
