@@ -15,7 +15,7 @@ Bools = npt.NDArray[np.bool_]
 RECENT = 10  # last occurrences of a weekday, or of public holidays, that decide
 FEWEST = 6  # of them known, or nothing is decided
 CLOSED_SHARE = 0.9
-BY_CHANCE = 1e-3  # zeros that the other days' share of zeros would bring about more often are no closure
+BY_CHANCE = 1e-4  # zeros that the other days' share of zeros would bring about more often are no closure
 ENDED_DAYS = 14  # zeros in a row, up to the end, that end a segment
 _AROUND = 14  # days to each side that tell whether a series comes near zero
 # Where a quarter of the days around is below this, a zero is a small number: where 8 come on average, nobody comes

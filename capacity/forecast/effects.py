@@ -225,7 +225,7 @@ def _event_covariance(days: Sequence[EventDay], phi: Floats, uplift: dict[str, f
 def _mixture(
     past: Observations, mean: Floats, fixed: Floats, event: Floats, single: Floats, n_past: int
 ) -> list[tuple[float, Floats, Floats, Floats, Floats]]:
-    """Per grid point: log weight, mean and covariance ahead, inverse covariance and weighted residual of the past."""
+    """Per grid point: log weight, mean and covariance ahead, factor of the past's covariance, weighted residual."""
     result = []
     residual = past.effect - mean
     seen = np.diag(past.variance) + _course_covariance(past)
@@ -242,9 +242,8 @@ def _mixture(
             cross = full[n_past:, :n_past]
             inner = cho_solve(factor, cross.T)
             evidence = -0.5 * residual @ solved - np.log(np.diag(factor[0])).sum()
-            inverse = cho_solve(factor, np.eye(n_past))
             result.append(
-                (float(log_prior + evidence), cross @ solved, full[n_past:, n_past:] - cross @ inner, inverse, solved)
+                (float(log_prior + evidence), cross @ solved, full[n_past:, n_past:] - cross @ inner, factor[0], solved)
             )
     return result
 
@@ -257,9 +256,10 @@ def _course_covariance(past: Observations) -> Floats:
     return np.asarray(np.outer(past.shared_sd, past.shared_sd) * near)
 
 
-def _leave_out(past: Observations, phi: Floats, inverse: Floats, solved: Floats) -> dict[str, tuple[float, float]]:
+def _leave_out(past: Observations, phi: Floats, factor: Floats, solved: Floats) -> dict[str, tuple[float, float]]:
     """Error of each whole event's days within the promotion, forecast from all other events (closed form)."""
     main = phi[: len(past.days), MAIN].sum(axis=1)
+    inverse = cho_solve((factor, True), np.eye(len(factor))) if len(factor) else factor
     result: dict[str, tuple[float, float]] = {}
     for name in dict.fromkeys(day.promotion for day in past.days):
         own = [i for i, day in enumerate(past.days) if day.promotion == name]
