@@ -117,7 +117,7 @@ def _scaled(decided: Decided, s: int, context: Context, verdict: Verdict) -> Non
     else:
         _could_shrink(decided, s, verdict)
     if mend is not None:
-        verdict.decision = "negotiate" if mend.kind == "quota" else "optimise"
+        verdict.decision = "negotiate" if mend.kind == "quota" or fleet.third_party[s] else "optimise"
         verdict.why.append(f"to keep the promise: {say_mend(decided, mend)}")
     elif n == now and fleet.tier[s] == 2 and over > context.risk.non_core_overload_probability:
         verdict.decision = "degrade"
@@ -139,7 +139,7 @@ def _say_size(decided: Decided, s: int, context: Context, verdict: Verdict) -> N
         f"leave {int(decided.surviving[pool])}{loss}: overloaded with probability "
         f"{format_percent(float(decided.digest.overloaded[s]))}, {now} run today"
     )
-    if fleet.losses[pool] < context.risk.zone_losses:
+    if fleet.losses[pool] < context.risk.zone_losses and fleet.scalable[pool]:
         verdict.why.append(
             f"{int(fleet.zones[pool])} zone(s) cannot survive the loss of {context.risk.zone_losses}: sized "
             f"without a loss; "
@@ -198,6 +198,9 @@ def _could_shrink(decided: Decided, s: int, verdict: Verdict) -> None:
             f"scale in to {max(bare, 1)} instances",
             f"would save {format_number(saved)} an hour; instances that run are not taken away before a promotion",
         )
+    elif not fleet.scalable[pool]:
+        whose = "a third party is not ours to scale" if fleet.third_party[s] else "more instances do not help it"
+        verdict.reject("scale out", whose)
     else:
         verdict.reject("scale out", f"{enough} instances carry every future that the promise covers")
 

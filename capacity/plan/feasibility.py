@@ -19,7 +19,7 @@ class Mend:
     """What one service would need so that its tier's promise holds."""
 
     position: int
-    kind: str  # 'capacity' (max_qps), 'hot key' or 'quota'
+    kind: str  # 'capacity' (max_qps), 'hot key', 'quota', or 'proof' of what instances do not add to
     has: float
     needs: float
 
@@ -53,8 +53,11 @@ def find_mends(decided: Decided, tier: int, *, risk: "Risk") -> tuple[tuple[Mend
     for (kind, s), (_, roof), need in zip(names, columns, needs, strict=True):
         if need <= roof:
             continue
-        if kind == "quota":
-            pool = int(fleet.pool[s])
+        pool = int(fleet.pool[s])
+        if kind == "proof":
+            each = float(np.median(fleet.capacity[:, s]))
+            mends.append(Mend(s, kind, roof * each, float(need) * each))
+        elif kind == "quota":
             more = instances_for(int(np.ceil(need)), fleet.zones[pool], fleet.losses[pool])
             mends.append(Mend(s, kind, float(fleet.quota[pool]), float(more)))
         else:
@@ -78,7 +81,7 @@ def _offenders(
     for p in np.flatnonzero((fleet.pool_tier == tier) & fleet.sized):
         if (load[:, p] > top[p]).any():
             columns.append((load[:, p], float(max(int(top[p]), 1e-9))))
-            names.append(("quota", fleet.names.index(fleet.pools[p])))
+            names.append(("quota" if fleet.scalable[p] else "proof", fleet.names.index(fleet.pools[p])))
     return columns, names
 
 
@@ -158,6 +161,9 @@ def _broken(decided: Decided, tier: int, promised: float, reached: float, *, ris
 def say_mend(decided: Decided, mend: Mend) -> str:
     """One change in words."""
     name = decided.fleet.names[mend.position]
+    if mend.kind == "proof":
+        how = "name its max_qps" if decided.fleet.third_party[mend.position] else "load test it, or name its max_qps"
+        return f"show that {name} takes {format_qps(mend.needs)}, {format_qps(mend.has)} is all that was seen ({how})"
     if mend.kind == "quota":
         return f"raise the quota of {name} from {mend.has:.0f} to {mend.needs:.0f} instances"
     what = "what the hottest key or max_qps leaves" if mend.kind == "hot key" else "capacity"

@@ -133,7 +133,13 @@ def _proven(traffic: Any, services: Catalog) -> dict[str, Proven]:
     frame: pd.DataFrame = traffic.proven({name: services[name].slo for name in services.names})
     shown = {}
     for name, rows in frame.groupby("service", observed=True):
-        if name in services and (one := proven(rows, services[str(name)])) is not None:
+        if name not in services:
+            continue
+        service = services[str(name)]
+        # More instances do not help it: what all of them served together is what it was seen to take.
+        whole = rows["instances"] / service.instances if service.is_fixed else 1.0
+        one = proven(rows.assign(qps_per_instance=rows["qps_per_instance"] * whole), service)
+        if one is not None:
             shown[str(name)] = one
     return shown
 
