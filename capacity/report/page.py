@@ -56,4 +56,8 @@ def _text(value: object) -> str:
 def _markdown(source: str) -> str:
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-    return str(MarkdownWithMath(renderer=IPythonRenderer(escape=True, exclude_anchor_links=True)).render(source))
+    return str(
+        MarkdownWithMath(
+            renderer=IPythonRenderer(escape=True, allow_harmful_protocols=False, exclude_anchor_links=True)
+        ).render(source)
+    )
