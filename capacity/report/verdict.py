@@ -39,9 +39,10 @@ class Verdict:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
         _ = include, exclude
+        lines = "<br>".join(escape(line) for line in self.sentence.split(LINE))
         return {
             "text/plain": self.sentence,
-            "text/html": f'<p class="verdict">{escape(self.sentence).replace(LINE, "<br>")}</p>',
+            "text/html": f'<p class="verdict">{lines}</p>',
             METRICS_MIME: {"verdict": self.sentence, "metrics": [dict(metric) for metric in self.metrics]},
         }
 
