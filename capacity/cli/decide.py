@@ -66,9 +66,14 @@ def plan(
     metavar="FAULT",
     help="zone-loss, demand=1.5, slow-downstream=SERVICE, cold-cache, retry-storm, limiter-loss …; repeatable.",
 )
-@click.option("--paths", type=click.IntRange(1, 2000), default=100, show_default=True, help="Futures to play.")
+@click.option(
+    "--paths",
+    type=click.IntRange(1, 2000),
+    default=None,
+    help="Futures to play.  [default: 100, fewer with thousands of services]",
+)
 @common_options
-def rehearse(ws: "Workspace", promotion: str, faults: tuple[str, ...], paths: int, as_json: bool) -> None:
+def rehearse(ws: "Workspace", promotion: str, faults: tuple[str, ...], paths: int | None, as_json: bool) -> None:
     """Play the plan of PROMOTION second by second: what breaks first, when, why, and what mends it."""
     from capacity.rehearsal import rehearse as play
 

@@ -77,7 +77,7 @@ class Arrivals:
         return out
 
     def _minutes(self, sample: NDArray[np.int64], minute: NDArray[np.int64]) -> Floats:
-        share = self.profile[self.kappa[sample]][:, :, minute].astype(float)
+        share = self.profile[np.ix_(self.kappa[sample], np.arange(self.profile.shape[1]), minute)].astype(float)
         cell = self.cell[minute]
         height = self.log_height[sample][:, np.maximum(cell, 0)].astype(float)
         lifted = share * np.exp(np.where((cell >= 0)[None, :, None], height, 0.0)).transpose(0, 2, 1)

@@ -18,12 +18,16 @@ from capacity.rehearsal.simulate import Script, Trace, simulate
 from capacity.rehearsal.waits import mean_wait_s
 from capacity.rehearsal.world import World
 
+_PATHS, _FEWEST_PATHS = 100, 2
+_MOST_STATES = 100_000  # futures × services
+_MOST_ARRIVALS = 100_000_000  # futures × entries × seconds: 0.8 GB
+
 
 def rehearse(
     plan: Plan,
     *,
     faults: Sequence[str] = (),
-    n_paths: int = 100,
+    n_paths: int | None = None,
     seed: int = 0,
     limits: bool = True,
     noise: bool = True,
@@ -38,8 +42,9 @@ def rehearse(
     faults : sequence of str
         ``zone-loss``, ``slow-downstream=SERVICE``, ``cold-cache``, ``retry-storm``, ``limiter-loss``,
         ``third-party-down=SERVICE``, ``demand=FACTOR``, ``late-scale-up``, ``hot-key``; several at once add up.
-    n_paths : int
-        Futures to play, drawn without replacement from the plan's samples.
+    n_paths : int, optional
+        Futures to play, drawn without replacement from the plan's samples. 100 when left out, fewer where thousands
+        of services would not fit a machine.
     seed : int
         Of that draw and of the counts' wobble.
     limits : bool
@@ -67,14 +72,15 @@ def rehearse(
     does not resolve what happens within a second, for which the timeline adds the M/M/c wait, instances as servers.
     """
     peaks, _, services = need_inputs(plan)
-    if n_paths < 1:
+    if n_paths is not None and n_paths < 1:
         raise InputError(f"n_paths: got {n_paths}, expected at least 1")
     found = parse_faults(faults, services=services.names)
     fleet = fleet_of(plan)
     rng = np.random.default_rng(seed)
     total = int(peaks.peak_qps.sizes["sample"])
-    sample = np.sort(rng.choice(total, size=min(n_paths, total), replace=False))
     stage = set_stage(peaks)
+    paths = n_paths if n_paths is not None else _affordable(len(services), len(peaks.entries), stage.length)
+    sample = np.sort(rng.choice(total, size=min(paths, total), replace=False))
     world = build_world(plan, fleet, sample, found)
     script = build_script(plan, fleet, stage, sample, found, limits=limits, noise=noise, seed=seed)
     trace = simulate(world, script)
@@ -104,6 +110,12 @@ def rehearse(
         n_paths=len(sample),
         seed=seed,
     )
+
+
+def _affordable(services: int, entries: int, seconds: int) -> int:
+    """Futures that a machine can play at once: every second of every entry is held, and every service's state."""
+    fit = min(_MOST_STATES // max(services, 1), _MOST_ARRIVALS // max(entries * seconds, 1))
+    return int(np.clip(fit, _FEWEST_PATHS, _PATHS))
 
 
 def _first(trace: Trace, fleet: Fleet) -> str | None:

@@ -147,7 +147,9 @@ def build_script(
 ) -> Script:
     """Put together what changes from second to second."""
     peaks, _, _ = need_inputs(plan)
-    factor = np.ones((stage.length, len(fleet.names)))
+    factor: Floats = np.broadcast_to(np.ones(len(fleet.names)), (stage.length, len(fleet.names)))
+    if faults.slow or faults.down or faults.retry_storm:
+        factor = factor.copy()
     strike = slice(stage.place(stage.worst_s - FAULT_LEAD_S), stage.place(stage.worst_s - FAULT_LEAD_S + FAULT_S))
     for names, level in ((faults.slow, SLOW_FACTOR), (faults.down, 0.0)):
         for name in names:
@@ -185,7 +187,7 @@ def _arrivals(peaks: "Peaks", stage: Stage, sample: Ints, *, factor: float, nois
     """Arrivals with the wobble of counts; a phase's worst second is a count already and is not exceeded."""
     bounds = [*stage.starts.tolist(), stage.length]
     rng = np.random.default_rng(seed)
-    parts = []
+    arrivals = np.empty((len(sample), len(peaks.entries), stage.length))
     for first, last in pairwise(bounds):
         rate = np.asarray(
             peaks.entry_rates(sample, start_s=float(stage.seconds[first]), duration_s=float(last - first), step_s=1.0)
@@ -193,8 +195,8 @@ def _arrivals(peaks: "Peaks", stage: Stage, sample: Ints, *, factor: float, nois
         if noise:
             top = rate.max(axis=2, keepdims=True, initial=0.0)
             rate = np.minimum(rng.poisson(np.minimum(rate, 1e15)).astype(float), top)
-        parts.append(rate * factor)
-    return np.concatenate(parts, axis=2)
+        np.multiply(rate, factor, out=arrivals[:, :, first:last])
+    return arrivals
 
 
 def _instances(plan: Plan, fleet: Fleet, stage: Stage, faults: Faults) -> Ints:
@@ -210,8 +212,8 @@ def _instances(plan: Plan, fleet: Fleet, stage: Stage, faults: Faults) -> Ints:
             if faults.late_scale_up and change["instances"] > entries[host]["instances_now"]:
                 ready = max(ready, float(fleet.startup_s[p]))
             column[stage.seconds >= ready] = change["instances"]
-        out[:, p] = column
-    return survivors(out, fleet.zones, fleet.losses) if faults.zone_loss else out
+        out[:, p] = survivors(column, fleet.zones[p], fleet.losses[p]) if faults.zone_loss else column
+    return out
 
 
 def fleet_of(plan: Plan) -> Fleet:

@@ -1,10 +1,11 @@
 """The simulator: fluid requests through the call graph, second by second, over many futures at once."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from capacity.plan.network import RETRY_BUDGET, injection, reach
+from capacity.plan.network import RETRY_BUDGET, Matrix, injection, reach
 from capacity.plan.sizing import Bools, Floats, Ints
 from capacity.rehearsal.bucket import admit
 from capacity.rehearsal.world import World
@@ -15,6 +16,7 @@ BREAK_S = 3  # for so many seconds
 _CALM = 0.9  # of capacity: a service that is still broken with less fresh demand does not recover by itself
 _BIN_S = 10
 _TINY = 1e-9
+_DENSE_UP_TO = 500  # services
 _SERIES = ("demand", "served", "capacity", "backlog")
 NOTHING_LEFT = 1e6  # demand ÷ capacity of a service that is gone
 
@@ -104,6 +106,35 @@ def simulate(world: World, script: Script) -> Trace:
     return _Run(world, script).play()
 
 
+@dataclass(frozen=True)
+class _Needs:
+    """What the callers of one level cannot do without; edges sorted by caller."""
+
+    callers: Ints
+    first: Ints
+    callee: Ints
+    calls: Floats
+
+    @classmethod
+    def of(cls, need: Matrix, level: Ints) -> "_Needs":
+        rows = need[level]
+        edges = np.diff(rows.indptr)
+        at = np.flatnonzero(edges)
+        return cls(level[at], rows.indptr[:-1][at].astype(np.int64), rows.indices.astype(np.int64), rows.data)
+
+    def met(self, success: Floats) -> Floats:
+        """Chance that all calls of a request are answered, shape (path, caller)."""
+        passed = success[:, self.callee]
+        fewer = 1.0 - self.calls * (1.0 - passed)
+        answered = np.where(self.calls >= 1.0, passed**self.calls, fewer)
+        return np.asarray(np.multiply.reduceat(answered, self.first, axis=1))
+
+
+def _handy(matrix: Matrix) -> Any:
+    """Small graphs are fastest as dense arrays; a large one as such would not fit."""
+    return matrix.toarray() if matrix.shape[1] <= _DENSE_UP_TO else matrix
+
+
 class _Run:
     """State of one `simulate` call; arrays are (path, s) unless said otherwise."""
 
@@ -113,13 +144,13 @@ class _Run:
         paths, size = len(script.arrivals), network.size
         self.shape = (paths, size)
         sync, queued = ~network.queued, network.queued
-        self.sync = [network.matrix(only=sync, cold=cold).toarray() for cold in (False, True)]
-        self.queued = network.matrix(only=queued).toarray()
-        need = network.matrix(only=network.binding).toarray()
-        self.binding = [[(int(d), need[s, d]) for d in np.flatnonzero(need[s])] for s in range(size)]
+        self.sync = [_handy(network.matrix(only=sync, cold=cold)) for cold in (False, True)]
+        self.warm_sync = [self.sync[0][level] for level in world.levels]
+        self.queued = [_handy(network.matrix(only=queued))[level] for level in world.levels]
+        self.binding = [_Needs.of(network.matrix(only=network.binding), level) for level in world.levels]
         start = injection(world.entries, size)
         keep = self._without_planned()
-        self.through = [reach(start, network.matrix(only=keep, cold=c)).toarray() for c in (False, True)]
+        self.through = [_handy(reach(start, network.matrix(only=keep, cold=c))) for c in (False, True)]
         self.has_queue = bool(queued.any())
         self.limit = world.limit_qps if script.limited else np.full(size, np.inf)
         self.burst = self.limit * BURST_S
@@ -177,13 +208,13 @@ class _Run:
         arriving[:, world.entries] += external
         queued = np.zeros(self.shape)
         served, good, rejected, arrived = (np.zeros(self.shape) for _ in range(4))
-        sync = self.sync[0] if warm >= 1 else warm * self.sync[0] + (1 - warm) * self.sync[1]
-        for level in world.levels:
+        mixed = None if warm >= 1 else warm * self.sync[0] + (1 - warm) * self.sync[1]
+        for k, level in enumerate(world.levels):
             self._level(level, arriving, queued, capacity, served, good, rejected, arrived)
             done = served[:, level]
-            arriving += done @ sync[level]
+            arriving += done @ (self.warm_sync[k] if mixed is None else mixed[level])
             if self.has_queue:
-                queued += done @ self.queued[level]
+                queued += done @ self.queued[k]
             self._switch_off(t, level, done, arriving)
         success = self._success(good, arrived)
         self._come_back(success, arrived, rejected)
@@ -249,11 +280,9 @@ class _Run:
         success = np.where(arrived > _TINY, np.minimum(good / np.maximum(arrived, _TINY), 1.0), 1.0)
         if success.min(initial=1.0) >= 1.0:
             return success
-        for level in reversed(self.world.levels):
-            for s in level:
-                for d, calls in self.binding[s]:
-                    passed = success[:, d]
-                    success[:, s] *= passed**calls if calls >= 1.0 else 1.0 - calls * (1.0 - passed)
+        for needs in reversed(self.binding):
+            if len(needs.callers):
+                success[:, needs.callers] *= needs.met(success)
         return success
 
     def _come_back(self, success: Floats, arrived: Floats, rejected: Floats) -> None:
