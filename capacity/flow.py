@@ -68,7 +68,14 @@ def plan_promotion(
     on_step("Fitting load tests")
     curves = fit_saturation(ws.load_tests(), services, traffic=ws.traffic(), lessons=ws.lessons)
     on_step("Choosing instances, limits and degradation")
-    plan = make_plan(peaks, curves, services=services, risk=what_if.risk, currency=ws.settings.currency)
+    plan = make_plan(
+        peaks,
+        curves,
+        services=services,
+        risk=what_if.risk,
+        currency=ws.settings.currency,
+        assumptions=[*ws.settings.assumptions(), *promotion.assumptions()],
+    )
     on_step("Rehearsing the plan")
     return plan, rehearse(plan, faults=["zone-loss"] if what_if.zone_losses else [])
 

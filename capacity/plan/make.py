@@ -1,6 +1,6 @@
 """`make_plan`: from peaks and curves to a signed plan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +41,13 @@ _COUNT_STEP_S = 10.0
 
 
 def make_plan(
-    peaks: "Peaks", curves: "Curves", *, services: "Catalog", risk: "Risk", currency: str = "CNY", seed: int = 0
+    peaks: "Peaks",
+    curves: "Curves",
+    *,
+    services: "Catalog",
+    risk: "Risk",
+    currency: str = "CNY",
+    assumptions: Sequence[str] = (),
 ) -> Plan:
     """Decide instances, limits, degradation and schedule for a promotion, at least cost for a promised risk.
 
@@ -57,8 +63,8 @@ def make_plan(
         What may go wrong, and how often.
     currency : str
         Of the catalogue's instance costs.
-    seed : int
-        The plan itself draws nothing; kept in the interface for cores that will.
+    assumptions : sequence of str
+        Defaults used on the way here, such as those of the settings; the plan names them beside its own.
 
     Returns
     -------
@@ -79,7 +85,6 @@ def make_plan(
     means: offered load, after planned degradation and before any limit, above capacity at the SLO; limits never make
     that less likely.
     """
-    del seed
     if len(services) == 0:
         raise NotCoveredError(
             "there is no service to plan for", remedy="write data/services.yaml; capacity services draft proposes it"
@@ -98,7 +103,8 @@ def make_plan(
     decided = decide(fleet, Offered(peak_qps, smoothing), risk=risk, entries=entries, transaction=transaction)
     context = _context(decided, curves, risk, queues)
     document = _document(decided, peaks, context, services=services, transaction=transaction, currency=currency)
-    document["assumptions"] = _assumptions(decided, peaks, curves, services, queues, risk)
+    own = _assumptions(decided, peaks, curves, services, queues, risk)
+    document["assumptions"] = list(dict.fromkeys([*assumptions, *own]))
     document["infeasible_because"] = infeasible_because(decided, risk=risk)
     document["inputs"] = []
     document["signature"] = signature(document)

@@ -148,3 +148,11 @@ def test_init_never_overwrites_and_an_empty_workspace_says_what_is_missing(capsy
     code, _, err = call(capsys, "init", shop)
     assert code == 2
     assert "capacity.toml" in err
+
+
+def test_every_default_in_use_is_an_assumption_of_the_plan(capsys, sample_dir):
+    checked = json.loads(call(capsys, "-w", sample_dir, "--as-of", AS_OF, "check", "--json")[1])["assumptions"]
+    arguments = ("-w", sample_dir, "--as-of", AS_OF, "plan", "2026-double11", "--set", "demand=1.1", "--json")
+    planned = json.loads(call(capsys, *arguments)[1])["assumptions"]
+    assert set(checked) <= set(planned)
+    assert any("demand × 1.1" in line for line in planned)
