@@ -419,3 +419,12 @@ def decide_again(planned):
 
     plan = Workspace(planned.root).plan("2026-spring")
     return lambda *_args, **_options: (plan, None)
+
+
+def test_the_workspace_may_be_here_or_above_and_stand_before_or_after_the_verb(call, shop, monkeypatch):
+    monkeypatch.chdir(shop.root)
+    answers = [call(*line, "--json") for line in (("-w", ".", "check"), ("check", "-w", "."), ("check",))]
+    monkeypatch.chdir(shop / "data")
+    answers.append(call("check", "--json"))
+    assert all(answer == answers[0] and answer.code == 0 for answer in answers)
+    said(call("-w", "..", "--as-of", "soon", "check"), 2, "'soon'")
