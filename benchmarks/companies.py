@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
 PROMOTION = "2026-double11"
 BEFORE = "2025-double11"
@@ -156,8 +157,8 @@ def summarize(results: list[dict[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame
                 "seconds a plan, median",
             ],
             "value": [
-                f"{held.mean():.3f} ({held.sum()} of {len(held)})",
-                f"{rule_held.mean():.3f} ({rule_held.sum()} of {len(held)})",
+                _share(held),
+                _share(rule_held),
                 f"{np.nanmean(promised):.3f}",
                 f"{np.mean([result['feasible'] for result in results]):.3f}",
                 f"{np.median(ratio):.2f}",
@@ -167,6 +168,11 @@ def summarize(results: list[dict[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame
         }
     )
     return pd.DataFrame(intervals), plans
+
+
+def _share(held: "np.ndarray[Any, Any]") -> str:
+    low, high = proportion_confint(held.sum(), len(held), alpha=0.05, method="beta")
+    return f"{held.mean():.3f} ({held.sum()} of {len(held)}; exact 95 % interval {low:.3f} – {high:.3f})"
 
 
 def run(companies: int = 40, jobs: int = 2, first_seed: int = 1000) -> str:
