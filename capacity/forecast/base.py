@@ -1,6 +1,5 @@
 """The ordinary course of daily activity: what every day would be without promotions, in the past and ahead."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,11 +109,3 @@ def parts_ahead(base: Base) -> dict[str, Floats]:
     for part in rolling.AROUND_LEVEL[:2]:
         parts[part] = base.fit.design.predict(base.fit.theta, ahead, (part,))
     return parts
-
-
-def mask_of(days: Sequence[int], n_history: int) -> npt.NDArray[np.bool_]:
-    """(n_history,) ``True`` on the given days that lie in the history."""
-    mask = np.zeros(n_history, dtype=bool)
-    inside = np.array([day for day in days if 0 <= day < n_history], dtype=np.intp)
-    mask[inside] = True
-    return mask

@@ -183,7 +183,12 @@ def _enough(steps: pd.DataFrame) -> Iterator[Gate]:
     if count < LEAST_STEPS:
         says = f"{count} usable steps at different loads: no curve can be judged, the run bounds capacity at most"
         yield Gate(
-            "too_few_steps", "bounded", count, LEAST_STEPS, says, "run the staircase of `capacity loadtest plan`"
+            "too_few_steps",
+            "bounded",
+            count,
+            LEAST_STEPS,
+            says,
+            "test more steps: small ones, up to and past the objective",
         )
     else:
         yield Gate("too_few_steps", "ok", count, LEAST_STEPS, f"{count} usable steps at different loads")

@@ -92,13 +92,6 @@ class LoadTest(Result):
                 against[gate.step].append(f"{gate.name}: {gate.verdict}")
         return self.steps.assign(gates=["; ".join(against[i]) for i in range(len(self.steps))])
 
-    def gates_frame(self) -> pd.DataFrame:
-        """Return the gates as a frame, one row a verdict."""
-        import pandas as pd
-
-        columns = ["step", "name", "verdict", "value", "threshold", "says", "remedy"]
-        return pd.DataFrame([[getattr(g, c) for c in columns] for g in self.gates], columns=columns)
-
 
 class LoadTests(Sequence[LoadTest]):
     """Runs in time order.

@@ -66,13 +66,6 @@ class Outcome:
     log_height: Floats
 
 
-@dataclass(frozen=True)
-class _Draws:
-    dispersion: Floats
-    ramp: Floats
-    shares: tuple[Floats, ...]
-
-
 def draw_volume(
     rates: Floats,
     extra: Floats,

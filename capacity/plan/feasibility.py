@@ -8,7 +8,7 @@ import numpy as np
 from capacity.display.numbers import format_number, format_percent, format_qps
 from capacity.plan.decide import Decided
 from capacity.plan.fleet import TIERS, most_pool_load
-from capacity.plan.sizing import Bools, Floats, allowed_samples, instances_for, survivors
+from capacity.plan.sizing import Floats, allowed_samples, instances_for, survivors
 
 if TYPE_CHECKING:
     from capacity.settings import Risk
@@ -172,8 +172,3 @@ def say_mend(decided: Decided, mend: Mend) -> str:
 
 def _tier(decided: Decided, s: int) -> str:
     return TIERS[int(decided.fleet.tier[s])]
-
-
-def over_capacity(decided: Decided) -> Bools:
-    """Services whose capacity no instance mends and which exceed it in some future."""
-    return decided.overloaded.any(axis=0) & (decided.fleet.is_fixed | np.isfinite(decided.fleet.roof_qps))

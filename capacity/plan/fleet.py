@@ -78,13 +78,6 @@ class Fleet:
         return self.is_fixed | np.isfinite(self.capacity).all(axis=0)
 
     @cached_property
-    def pool_known(self) -> Bools:
-        """Pools all of whose scaled services have a known capacity."""
-        known = np.ones(len(self.pools), dtype=bool)
-        np.logical_and.at(known, self.pool, self.is_known)
-        return known
-
-    @cached_property
     def sized(self) -> Bools:
         """Pools whose instances carry at least one service that is not fixed."""
         sized = np.zeros(len(self.pools), dtype=bool)

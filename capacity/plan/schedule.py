@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from capacity.plan.sizing import Ints
-
 WARM_UP = timedelta(minutes=30)  # between the last instance serving and the moment it is needed
 
 
@@ -88,10 +86,3 @@ def changes(
         end = max(end, freeze[1]) if freeze is not None else end
         out.append(Change(end, end, now))
     return out
-
-
-def instances_by_phase(
-    needed: Ints, spans: Sequence[Span], *, freeze: tuple[datetime, datetime] | None
-) -> list[list[int]]:
-    """`hold_within_freeze` for every pool; ``needed`` is (phase, pool), the answer a list per pool."""
-    return [hold_within_freeze(needed[:, p].tolist(), spans, freeze=freeze) for p in range(needed.shape[1])]

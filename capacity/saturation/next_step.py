@@ -17,12 +17,12 @@ def next_step(service: Service, runs: Sequence[RunCapacity], evidence: str) -> s
     Examples
     --------
     >>> next_step(Service(name="a", tier="core"), [], "none")
-    'no load test: run the staircase of `capacity loadtest plan`, in production, off-peak'
+    'no load test: raise the load in small steps past the objective, in production, off-peak'
     """
     if evidence == "sla":
         return "confirm the limit with its owner" if service.third_party else "test where its limit is"
     if not runs:
-        return "no load test: run the staircase of `capacity loadtest plan`, in production, off-peak"
+        return "no load test: raise the load in small steps past the objective, in production, off-peak"
     names = {g.name for r in runs for g in r.gates if g.verdict in ("flagged", "bounded", "excluded")}
     latest = runs[-1]
     if evidence == "bounded":

@@ -73,7 +73,7 @@ def fit_saturation(
     >>> from capacity.catalog import Catalog, Service
     >>> curves = fit_saturation([], Catalog.from_services([Service(name="a", tier="core")]), n_samples=10)
     >>> curves.evidence["a"], curves.next_step["a"]
-    ('none', 'no load test: run the staircase of `capacity loadtest plan`, in production, off-peak')
+    ('none', 'no load test: raise the load in small steps past the objective, in production, off-peak')
     """
     if n_samples < 1:
         raise UsageError(f"n_samples is {n_samples}, expected 1 or more")
