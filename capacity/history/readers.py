@@ -86,6 +86,9 @@ class _Repaired(io.RawIOBase):
         self._ended = False
         self.line_breaks = 0
 
+    def readable(self) -> bool:
+        return True
+
     def read(self, size: int = -1) -> bytes:
         while not self._ended and (size < 0 or len(self._rest) < size):
             chunk = self._inner.read(_BLOCK_BYTES)
