@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from capacity.forecast import rolling
 from capacity.forecast.calendar import holiday_regressors, seasons
 from capacity.forecast.design import Design, join, slope_column
 from capacity.forecast.fit import PanelFit, fit_panel
@@ -39,27 +38,35 @@ class Base:
 
     def draw(self, rng: np.random.Generator, n_samples: int) -> Floats:
         """(n_samples, series, horizon) log volumes."""
-        n_series, horizon = self.middle.shape
-        draws = self.errors.draw(rng, n_samples=n_samples, n_series=n_series, horizon=horizon)
+        together = np.full(self.middle.shape, self.errors.together)
+        draws = self.errors.draw(rng, n_samples=n_samples, together=together)
         return np.asarray(self.middle[None] + self.sd[None] * draws)
 
 
 def base_design(dates: pd.DatetimeIndex, n_history: int, holidays: pd.DataFrame | None) -> Design:
     """Slope, seasons and holidays of ``dates``."""
-    columns = [slope_column(n_history, len(dates)), seasons(dates, n_history)]
+    columns = [slope_column(n_history, len(dates)), *seasons(dates, n_history)]
     named = holiday_regressors(holidays, dates)
     return join([*columns, named] if named is not None else columns)
 
 
-def fit_base(logs: Floats, masked: npt.NDArray[np.bool_], design: Design, *, known: npt.NDArray[np.bool_]) -> Base:
+def fit_base(
+    logs: Floats,
+    masked: npt.NDArray[np.bool_],
+    design: Design,
+    *,
+    known: npt.NDArray[np.bool_],
+    earlier: npt.NDArray[np.intp],
+) -> Base:
     """Fit the ordinary course of ``logs`` (series, days) leaving out the ``masked`` days (days,).
 
-    ``known`` (days,) are the days of which something is known, closed ones included: they count as season seen.
+    ``earlier`` (days + horizon,) is the same date a year before; ``known`` (days,) are the days of which something is
+    known, closed ones included: they count as season seen.
     """
     n_history = logs.shape[1]
     horizon = len(design.shared) - n_history
     seen = np.where(masked[None], np.nan, logs)
-    fit = fit_panel(design, seen, horizon=horizon)
+    fit = fit_panel(design, seen, horizon=horizon, earlier=earlier)
     errors = error_model_of(fit, np.zeros((len(logs), n_history + horizon), dtype=bool))
     inside = _inside(fit, n_history)
     known_days: npt.NDArray[np.bool_] = np.any(np.isfinite(seen), axis=0)
@@ -79,7 +86,7 @@ def _inside(fit: PanelFit, n_history: int) -> Floats:
     effects = fit.design.predict(fit.theta, days)
     residual = fit.filtered.clean - effects
     again = robust_filter(residual, ratio=fit.ratio, sigma=fit.shrinkage.sigma)
-    return np.asarray(smoothed(again, ratio=fit.ratio) + effects)
+    return np.asarray(smoothed(again, ratio=fit.ratio) + effects + fit.dates.effect[None, days])
 
 
 def _bridge(known: npt.NDArray[np.bool_]) -> Floats:
@@ -100,12 +107,3 @@ def _bridge(known: npt.NDArray[np.bool_]) -> Floats:
     with np.errstate(invalid="ignore"):
         between = later * earlier / np.maximum(later + earlier, 1)
     return np.asarray(np.where(np.isinf(later) | np.isinf(earlier), np.minimum(later, earlier), between), dtype=float)
-
-
-def parts_ahead(base: Base) -> dict[str, Floats]:
-    """(series, horizon) level, season and holiday effects ahead; they add up to ``middle``."""
-    ahead = slice(base.fit.n_history, base.fit.n_history + base.fit.horizon)
-    parts = {"level": base.fit.level}
-    for part in rolling.AROUND_LEVEL[:2]:
-        parts[part] = base.fit.design.predict(base.fit.theta, ahead, (part,))
-    return parts

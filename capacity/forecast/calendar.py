@@ -13,11 +13,22 @@ from capacity.forecast.design import Columns, holiday_columns, season_columns
 _NOT_A_DAY = re.compile(r"substituted|day off \(", re.IGNORECASE)
 
 
-def seasons(dates: pd.DatetimeIndex, n_history: int) -> Columns:
+def seasons(dates: pd.DatetimeIndex, n_history: int) -> list[Columns]:
     """Weekly, monthly and yearly regressors of ``dates``."""
     weekday = dates.day_of_week.to_numpy().astype(np.intp)
     month = ((dates.day - 1) / dates.days_in_month).to_numpy(dtype=float)
     return season_columns(weekday, dates.day_of_year.to_numpy(dtype=float), month, n_history)
+
+
+def a_year_before(dates: pd.DatetimeIndex) -> npt.NDArray[np.intp]:
+    """Position of the same date a year before in ``dates`` (days in a row), below 0 before the first.
+
+    Examples
+    --------
+    >>> int(a_year_before(pd.date_range("2025-11-11", periods=366))[-1])
+    0
+    """
+    return ((dates - pd.DateOffset(years=1)) - dates[0]).days.to_numpy().astype(np.intp)
 
 
 def country_holidays(country: str, years: Sequence[int]) -> pd.DataFrame:

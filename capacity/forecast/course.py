@@ -12,7 +12,7 @@ import pandas as pd
 from capacity.forecast import adjust
 from capacity.forecast.activity import Activity, lead_effect
 from capacity.forecast.base import Base, base_design, fit_base
-from capacity.forecast.calendar import country_holidays
+from capacity.forecast.calendar import a_year_before, country_holidays
 from capacity.forecast.closed import holiday_days
 from capacity.forecast.effects import CONVERSION_PRIOR, DAU_PRIOR, EffectForecast, Prior, forecast_effects
 from capacity.forecast.events_of import Calendar, calendar_of, observations, remembered
@@ -92,7 +92,7 @@ def forecast_course(
     parts = {}
     for name, prior in (("dau", DAU_PRIOR), ("dat_per_dau", CONVERSION_PRIOR)):
         parts[name] = _forecast_metric(
-            fit_base(logs[name], calendar.masked, design, known=activity.known),
+            fit_base(logs[name], calendar.masked, design, known=activity.known, earlier=a_year_before(dates)),
             logs[name],
             activity,
             prior=prior,

@@ -4,7 +4,7 @@ Plain arrays: days are counted from the panel's first date, so nothing here know
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,13 @@ HOLIDAY_SD = 0.3
 EVENT_SD = 0.7
 EVENT_SIDE_SD = 0.15  # days before and after an event
 EVENT_GROWTH_SD = 0.1  # change of an event's log uplift a year
+KIND_SHARE = 0.5  # of an event effect's variance that is its kind's own; the rest is common to all kinds
 SLOPE_SD = 0.3  # log units a year
-YEAR_HARMONICS = 8
+YEAR_HARMONICS = 12  # waves of a month and longer; a single date is the business of `anniversary`
 MONTH_SD = 0.1
-MONTH_HARMONICS = 3
+MONTH_HARMONICS = 6  # waves of five days and longer: pay days and the ends of months
+DAMPED = "damping of weekdays"
+DAMPED_MEAN, DAMPED_SD = -0.4, 0.3  # share of the weekday's effect that one log unit of uplift takes away
 EVENT_DAYS = 7  # days of an event with an effect of their own; later ones share one
 BEFORE_DAYS = 3
 AFTER_DAYS = 3
@@ -40,13 +43,19 @@ class Columns:
 
 @dataclass(frozen=True)
 class Design:
-    """All regressors of a panel, level first; ``shared`` (days, p1) and ``specific`` (series, days, p2) or ``None``."""
+    """All regressors of a panel, level first; ``shared`` (days, p1) and ``specific`` (series, days, p2) or ``None``.
+
+    ``prior_mean`` and ``prior_sd`` (p,) are what is believed of the pool before any data; ``groups`` (p,) tells
+    which columns are of one sort (weekdays, waves of the year, a kind of event): their width is learnt together.
+    """
 
     shared: Floats
     specific: Floats | None
     names: tuple[str, ...]
     parts: npt.NDArray[np.str_]
+    prior_mean: Floats
     prior_sd: Floats
+    groups: npt.NDArray[np.intp]
 
     @property
     def n_columns(self) -> int:
@@ -64,7 +73,21 @@ class Design:
     def of(self, series: npt.NDArray[np.intp]) -> "Design":
         """Return the design of some series only."""
         own = None if self.specific is None else self.specific[series]
-        return Design(self.shared, own, self.names, self.parts, self.prior_sd)
+        return replace(self, specific=own)
+
+    def damped(self, mean: Floats) -> "Design":
+        """Fill the column that damps weekdays within strong events, for pooled effects ``mean`` (p,).
+
+        It is the weekday's effect times the events' log uplift: on a day that all wait for, weekdays matter less.
+        """
+        column = self.names.index(DAMPED)
+        effects = mean[: self.shared.shape[1]] * (np.arange(self.shared.shape[1]) != column)
+        shared_parts = self.parts[: self.shared.shape[1]]
+        weekday = np.array([name.startswith("weekday ") for name in self.names[: self.shared.shape[1]]])
+        uplift = self.shared @ (effects * (shared_parts == "event"))
+        filled = self.shared.copy()
+        filled[:, column] = (self.shared @ (effects * weekday)) * np.clip(uplift, 0.0, 2.0)
+        return replace(self, shared=filled)
 
     def predict(self, theta: Floats, days: slice, parts: Sequence[str] | None = None) -> Floats:
         """(series, days) sum of the effects ``theta`` (series, p), of some parts only if asked."""
@@ -87,8 +110,15 @@ def join(columns: Sequence[Columns]) -> Design:
         specific=np.concatenate([block.values for block in own], axis=2) if own else None,
         names=tuple(name for block in ordered for name in block.names),
         parts=np.array([block.part for block in ordered for _ in block.names]),
+        prior_mean=np.array([DAMPED_MEAN if name == DAMPED else 0.0 for block in ordered for name in block.names]),
         prior_sd=np.concatenate([block.prior_sd for block in ordered]),
+        groups=np.repeat(np.arange(len(ordered)), [len(block.names) for block in ordered]),
     )
+
+
+def damping_column(n_days: int) -> Columns:
+    """Return an empty column for `Design.damped` to fill; of the events' part, where it acts."""
+    return Columns(np.zeros((n_days, 1)), (DAMPED,), "event", np.array([DAMPED_SD]))
 
 
 def slope_column(n_history: int, n_days: int) -> Columns:
@@ -99,30 +129,27 @@ def slope_column(n_history: int, n_days: int) -> Columns:
 
 def season_columns(
     weekday: npt.NDArray[np.intp], day_of_year: Floats, month_fraction: Floats, n_history: int
-) -> Columns:
-    """Six weekday contrasts, the days of a month, and yearly Fourier terms whose prior narrows with the harmonic.
+) -> list[Columns]:
+    """Six weekday contrasts, the days of a month, and the year, as waves whose prior narrows as they get shorter.
 
     ``month_fraction`` runs from 0 to 1 through every month: pay days come at the same place in each.
 
     The yearly terms are left out with less than four months of history: nothing would tell them from the level.
     """
     week = (weekday[:, None] == np.arange(6)).astype(float) - (weekday[:, None] == 6)
-    names = [f"weekday {k}" for k in range(6)]
-    prior = [WEEK_SD] * 6
-    blocks = [week]
+    blocks = [Columns(week, tuple(f"weekday {k}" for k in range(6)), "season", np.full(6, WEEK_SD))]
     if n_history >= 60:
-        k = np.arange(1, MONTH_HARMONICS + 1)
-        angle = 2 * np.pi * month_fraction[:, None] * k[None]
-        blocks += [np.cos(angle), np.sin(angle)]
-        names += [f"month cos {i}" for i in k] + [f"month sin {i}" for i in k]
-        prior += [MONTH_SD / i for i in k] * 2
+        blocks.append(_waves("month", month_fraction, MONTH_HARMONICS, MONTH_SD))
     if n_history >= 120:
-        k = np.arange(1, YEAR_HARMONICS + 1)
-        angle = 2 * np.pi * day_of_year[:, None] * k[None] / 365.25
-        blocks += [np.cos(angle), np.sin(angle)]
-        names += [f"year cos {i}" for i in k] + [f"year sin {i}" for i in k]
-        prior += [YEAR_SD / i for i in k] * 2
-    return Columns(np.column_stack(blocks), tuple(names), "season", np.array(prior))
+        blocks.append(_waves("year", day_of_year / 365.25, YEAR_HARMONICS, YEAR_SD))
+    return blocks
+
+
+def _waves(name: str, fraction: Floats, harmonics: int, width: float) -> Columns:
+    k = np.arange(1, harmonics + 1)
+    angle = 2 * np.pi * fraction[:, None] * k[None]
+    names = [f"{name} {wave} {i}" for wave in ("cos", "sin") for i in k]
+    return Columns(np.hstack([np.cos(angle), np.sin(angle)]), tuple(names), "season", np.tile(width / k, 2))
 
 
 def run_positions(inside: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -234,24 +261,3 @@ def _place_name(first: int, last: int, within: bool) -> str:
     if within:
         return f"day {first}" if first == last else f"days {first}–{last}"
     return f"{first:+d}" if first == last else f"{first:+d} to {last:+d}"
-
-
-def closure_columns(closed: npt.NDArray[np.bool_], weekday: npt.NDArray[np.intp], prefix: str = "closure") -> Columns:
-    """Days beside an unusual closure: people come the day before or after instead.
-
-    A closure is unusual where the series is open on most such weekdays. Returns (series, days, 3): the day before,
-    the day after, and the day after a closure of more than two days.
-    """
-    n_series, n_days = closed.shape
-    usual = np.stack(
-        [closed[:, weekday == k].mean(axis=1) if np.any(weekday == k) else np.zeros(n_series) for k in range(7)], axis=1
-    )
-    unusual = closed & (usual[:, weekday] < 0.5)
-    values = np.zeros((n_series, n_days, 3))
-    values[:, :-1, 0] = unusual[:, 1:] & ~closed[:, :-1]
-    values[:, 1:, 1] = unusual[:, :-1] & ~closed[:, 1:]
-    if n_days > 3:
-        long = closed[:, 2:-1] & closed[:, 1:-2] & closed[:, :-3]
-        values[:, 3:, 2] = long & ~closed[:, 3:]
-    names = (f"day before {prefix}", f"day after {prefix}", f"day after long {prefix}")
-    return Columns(values, names, "event", np.full(3, HOLIDAY_SD))

@@ -1,16 +1,20 @@
 """Fit a panel of log volumes: regression, level, what rolling origins teach of both, and the forecast's middle."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from capacity.forecast import regression, rolling
-from capacity.forecast.design import Design
-from capacity.forecast.level import Filtered, choose_ratio, log_likelihoods, robust_filter
+from capacity.forecast import anniversary, occurrences, regression, rolling
+from capacity.forecast.design import DAMPED, Design
+from capacity.forecast.level import RATIOS, Filtered, choose_ratio, log_likelihoods, robust_filter
+from capacity.forecast.tables import Event
 
 Floats = npt.NDArray[np.float64]
 _MEMORY_DAYS = 450  # recent days that tell how long a level is remembered
+_USUAL_RATIO = 0.01  # of the level's daily variance to the noise's, before any is learnt
+_UNSETTLED = 1e3  # variance of a level that has just begun, relative to the noise's
 LEARNERS = 96  # series that teach what all share (noise, spread, memory); more change nothing but the time it takes
 
 
@@ -35,14 +39,25 @@ class PanelFit:
     learners: npt.NDArray[np.intp]
     rolling: rolling.Rolling
     rolling_theory: Floats
+    dates: anniversary.Anniversaries
+    spread: occurrences.Spread
 
     @property
     def horizon(self) -> int:
         """Days ahead."""
         return int(self.middle.shape[1])
 
+    def parts_ahead(self) -> dict[str, Floats]:
+        """(series, horizon) level, season, holiday and event effects ahead; they add up to ``middle``."""
+        ahead = slice(self.n_history, self.n_history + self.horizon)
+        parts = {part: self.design.predict(self.theta, ahead, (part,)) for part in rolling.AROUND_LEVEL}
+        parts["season"] = parts["season"] + self.dates.effect[None, ahead]
+        return {"level": self.level} | parts
 
-def fit_panel(design: Design, logs: Floats, *, horizon: int) -> PanelFit:
+
+def fit_panel(
+    design: Design, logs: Floats, *, horizon: int, earlier: npt.NDArray[np.intp], events: Sequence[Event] = ()
+) -> PanelFit:
     """Fit all series together and forecast the days after the history.
 
     Parameters
@@ -53,6 +68,10 @@ def fit_panel(design: Design, logs: Floats, *, horizon: int) -> PanelFit:
         Log volumes; NaN where unknown.
     horizon : int
         Days ahead; the design must reach so far.
+    earlier : (days + horizon,) array of int
+        The same date a year before; below 0 where history does not reach back so far.
+    events : sequence of Event
+        Past and coming events of the design: how single ones stray is learnt from those that all series share.
 
     References
     ----------
@@ -61,7 +80,9 @@ def fit_panel(design: Design, logs: Floats, *, horizon: int) -> PanelFit:
     """
     n_series, n_history = logs.shape
     learners = np.unique(np.linspace(0, n_series - 1, min(LEARNERS, n_series)).astype(np.intp))
-    shrinkage, ratio, filtered, span = _learn(design.of(learners), logs[learners])
+    design, dates, span, shrinkage = _first_look(design, learners, logs, earlier)
+    logs = logs - dates.effect[None, :n_history]
+    shrinkage, ratio, filtered, span = _learn(design.of(learners), logs[learners], span, shrinkage)
     if len(learners) < n_series:
         # All others get the pool's mean as a first fit, and noise and memory of their own from what it leaves.
         theta = np.broadcast_to(shrinkage.mean, (n_series, design.n_columns))
@@ -69,8 +90,19 @@ def fit_panel(design: Design, logs: Floats, *, horizon: int) -> PanelFit:
         (span,) = regression.moments(design, filtered, cuts=[n_history])
     theta = regression.solve(span, shrinkage)
     shrinkage = replace(shrinkage, sigma=_noise(span, theta))
-    own, own_filtered = design.of(learners), _take(filtered, learners)
+    own, own_filtered = design.of(learners), filtered.of(learners)
     origins = rolling.choose_origins(n_history, horizon=horizon)
+    spread = occurrences.learn_spread(
+        events,
+        own,
+        logs[learners],
+        theta[learners],
+        own_filtered,
+        span.of(learners),
+        shrinkage.of(learners),
+        ratio=ratio[learners],
+    )
+    doubt = dates.variance + spread.variance
     rolled, rolling_theory = rolling.roll(
         own,
         logs[learners],
@@ -79,27 +111,67 @@ def fit_panel(design: Design, logs: Floats, *, horizon: int) -> PanelFit:
         ratio=ratio[learners],
         origins=origins,
         horizon=horizon,
+        doubt=doubt,
     )
     start, terms = rolling.start_of(design, theta, filtered.clean, span, horizon=horizon)
     level = start[:, None] + rolled.rule.apply(terms)
     ahead = slice(n_history, n_history + horizon)
-    middle = level + design.predict(theta, ahead, rolling.AROUND_LEVEL)
-    theory = rolling.theory_variance(design, span, shrinkage, ratio, filtered.last_variance, days=ahead)
+    middle = level + design.predict(theta, ahead, rolling.AROUND_LEVEL) + dates.effect[None, ahead]
+    theory = rolling.theory_variance(design, span, shrinkage, ratio, filtered.last_variance, days=ahead, doubt=doubt)
     return PanelFit(
-        design, n_history, theta, shrinkage, filtered, ratio, level, middle, theory, learners, rolled, rolling_theory
+        design,
+        n_history,
+        theta,
+        shrinkage,
+        filtered,
+        ratio,
+        level,
+        middle,
+        theory,
+        learners,
+        rolled,
+        rolling_theory,
+        dates,
+        spread,
     )
 
 
-def _learn(design: Design, logs: Floats) -> tuple[regression.Shrinkage, Floats, Filtered, regression.Moments]:
-    """Learn what series share, in two rounds: noise and memory of residuals, then the effects under them."""
+def _first_look(
+    design: Design, learners: npt.NDArray[np.intp], logs: Floats, earlier: npt.NDArray[np.intp]
+) -> tuple[Design, anniversary.Anniversaries, regression.Moments, regression.Shrinkage]:
+    """Fit once to see what weekdays and events do together, and which dates stand out that nothing names."""
+    own, logs = design.of(learners), logs[learners]
+    span, shrinkage = _first_fit(own, logs)
+    if DAMPED in design.names:
+        design = design.damped(shrinkage.mean)
+        own = design.of(learners)
+        span, shrinkage = _first_fit(own, logs)
+    fitted = own.predict(regression.solve(span, shrinkage), slice(0, logs.shape[1]))
+    filtered = robust_filter(logs - fitted, ratio=np.full(len(logs), _USUAL_RATIO), sigma=shrinkage.sigma)
+    off = logs - fitted - filtered.state
+    known = np.isfinite(off) & (filtered.variance < _UNSETTLED)
+    count = known.sum(axis=0)
+    enough = count >= max(1.0, 0.25 * count.max(initial=0))
+    total = np.where(known, off, 0.0).sum(axis=0)
+    common = np.where(enough & (count > 0), total / np.maximum(count, 1), np.nan)
+    return design, anniversary.learn_anniversaries(common, earlier), span, shrinkage
+
+
+def _first_fit(design: Design, logs: Floats) -> tuple[regression.Moments, regression.Shrinkage]:
+    """Moments at a usual memory, and what series share by them."""
     n_series, n_history = logs.shape
-    filtered = robust_filter(logs, ratio=np.full(n_series, 0.01), sigma=np.full(n_series, np.inf))
+    filtered = robust_filter(logs, ratio=np.full(n_series, _USUAL_RATIO), sigma=np.full(n_series, np.inf))
     (span,) = regression.moments(design, filtered, cuts=[n_history])
-    shrinkage = regression.learn_shrinkage(span, design, together=0.3 if n_series > 1 else 0.0)
-    ratio = np.full(n_series, 0.01)
+    return span, regression.learn_shrinkage(span, design, together=0.3 if n_series > 1 else 0.0)
+
+
+def _learn(
+    design: Design, logs: Floats, span: regression.Moments, shrinkage: regression.Shrinkage
+) -> tuple[regression.Shrinkage, Floats, Filtered, regression.Moments]:
+    """Learn what series share, in two rounds from a first fit: noise and memory of residuals, then effects."""
+    n_history = logs.shape[1]
     for _ in range(2):
-        theta = regression.solve(span, shrinkage)
-        fitted = design.predict(theta, slice(0, n_history))
+        fitted = design.predict(regression.solve(span, shrinkage), slice(0, n_history))
         ratio = choose_ratio(log_likelihoods(logs - fitted, sigma=shrinkage.sigma))
         filtered = robust_filter(logs - fitted, ratio=ratio, sigma=shrinkage.sigma)
         together = regression.mean_correlation(_standardized(filtered, shrinkage.sigma))
@@ -116,9 +188,9 @@ def _noise_of_all(
     n_series = len(logs)
     fitted = design.predict(theta, slice(0, logs.shape[1]))
     residual = logs - fitted
-    first = robust_filter(residual, ratio=np.full(n_series, 0.01), sigma=np.full(n_series, np.inf))
+    first = robust_filter(residual, ratio=np.full(n_series, _USUAL_RATIO), sigma=np.full(n_series, np.inf))
     spread = _spread(_standardized(first, np.ones(n_series)))
-    ratio = choose_ratio(log_likelihoods(residual[:, -_MEMORY_DAYS:], sigma=spread))
+    ratio = choose_ratio(log_likelihoods(residual[:, -_MEMORY_DAYS:], sigma=spread, ratios=RATIOS[::2]), RATIOS[::2])
     filtered = robust_filter(residual, ratio=ratio, sigma=spread)
     return replace(shrinkage, sigma=spread), _with_fit(filtered, fitted), ratio
 
@@ -149,7 +221,3 @@ def _standardized(filtered: Filtered, sigma: Floats) -> Floats:
 def _with_fit(filtered: Filtered, fitted: Floats) -> Filtered:
     """Observations again from what was filtered without the regression."""
     return replace(filtered, clean=filtered.clean + fitted)
-
-
-def _take(filtered: Filtered, series: npt.NDArray[np.intp]) -> Filtered:
-    return Filtered(*(getattr(filtered, name)[series] for name in filtered.__dataclass_fields__))

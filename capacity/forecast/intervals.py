@@ -37,28 +37,35 @@ class ErrorModel:
         spread = np.sqrt(theory @ self.parts)
         return np.asarray(spread * self.scale[:, None] * factor)
 
+    def together_on(self, theory: Floats, common: Floats) -> Floats:
+        """(series, horizon) correlation between series; ``common`` (horizon,) of the variance is one shock to all."""
+        variance = theory @ self.parts
+        shock = np.minimum(self.parts[3] * common[None], variance)
+        return np.asarray((self.together * (variance - shock) + shock) / np.maximum(variance, 1e-12))
+
     def quantile(self, probability: float) -> float:
         """Quantile of the standardized error."""
         score = float(np.clip(student.ppf(probability, 1e9), _GRID[0], _GRID[-1]))
         return float(np.interp(score, _GRID, self.shape))
 
-    def draw(self, rng: np.random.Generator, *, n_samples: int, n_series: int, horizon: int) -> Floats:
-        """(n_samples, series, horizon) standardized errors with the learnt dependence."""
+    def draw(self, rng: np.random.Generator, *, n_samples: int, together: Floats) -> Floats:
+        """(n_samples, series, horizon) standardized errors whose correlation is ``together`` (series, horizon)."""
+        n_series, horizon = together.shape
         common = _paths(rng, (n_samples, 1), horizon, self.lasting)
         own = _paths(rng, (n_samples, n_series), horizon, self.lasting)
-        score = np.sqrt(self.together) * common + np.sqrt(1 - self.together) * own
+        score = np.sqrt(together) * common + np.sqrt(1 - together) * own
         return np.asarray(np.interp(score, _GRID, self.shape))
 
     def common(self, rng: np.random.Generator, *, n_samples: int, horizon: int) -> Floats:
         """(n_samples, horizon) normal scores of what all series share."""
         return _paths(rng, (n_samples, 1), horizon, self.lasting)[:, 0]
 
-    def own_part(self, common: float) -> Iterator[tuple[float, float]]:
+    def own_part(self, common: float, together: Floats) -> Iterator[tuple[Floats, float]]:
         """Yield standardized errors and weights of a series' own part, given the common score (Gauss–Hermite)."""
         nodes, weights = np.polynomial.hermite_e.hermegauss(7)
         for node, weight in zip(nodes, weights / weights.sum(), strict=True):
-            score = np.sqrt(self.together) * common + np.sqrt(1 - self.together) * node
-            yield float(np.interp(score, _GRID, self.shape)), float(weight)
+            score = np.sqrt(together) * common + np.sqrt(1 - together) * node
+            yield np.interp(score, _GRID, self.shape), float(weight)
 
 
 def _paths(rng: np.random.Generator, shape: tuple[int, int], horizon: int, lasting: float) -> Floats:

@@ -34,6 +34,10 @@ class Filtered:
     last_variance: Floats
     breaks: npt.NDArray[np.bool_]
 
+    def of(self, series: npt.NDArray[np.intp]) -> "Filtered":
+        """Return some series."""
+        return Filtered(*(getattr(self, name)[series] for name in self.__dataclass_fields__))
+
 
 def robust_filter(residual: Floats, *, ratio: Floats, sigma: Floats) -> Filtered:
     """Filter ``residual`` (series, days; NaN unknown), clipping outliers and following breaks.
@@ -80,29 +84,30 @@ def robust_filter(residual: Floats, *, ratio: Floats, sigma: Floats) -> Filtered
     return Filtered(gain.T, variance.T, clean.T, state.T, m, p, breaks.T)
 
 
-def log_likelihoods(residual: Floats, *, sigma: Floats) -> Floats:
-    """(ratios, series) profile log likelihood of every ratio of `RATIOS`, for clipped innovations."""
+def log_likelihoods(residual: Floats, *, sigma: Floats, ratios: Floats = RATIOS) -> Floats:
+    """(ratios, series) profile log likelihood of every ratio, for clipped innovations."""
     n_series = len(residual)
-    stacked = np.tile(residual, (len(RATIOS), 1))
-    ratio = np.repeat(RATIOS, n_series)
+    stacked = np.tile(residual, (len(ratios), 1))
+    ratio = np.repeat(ratios, n_series)
     # The noise is what the ratio leaves of the one-step spread, so that clipping is alike for every ratio.
-    filtered = robust_filter(stacked, ratio=ratio, sigma=np.tile(sigma, len(RATIOS)))
+    filtered = robust_filter(stacked, ratio=ratio, sigma=np.tile(sigma, len(ratios)))
     use = np.isfinite(stacked) & (filtered.variance < 100)
     scaled = np.where(use, (filtered.clean - filtered.state) ** 2 / filtered.variance, 0.0)
     count = np.maximum(use.sum(axis=1), 1)
     profile = -0.5 * count * np.log(np.maximum(scaled.sum(axis=1) / count, 1e-10))
     value = profile - 0.5 * np.where(use, np.log(filtered.variance), 0.0).sum(axis=1)
-    return np.asarray(value.reshape(len(RATIOS), n_series))
+    return np.asarray(value.reshape(len(ratios), n_series))
 
 
-def choose_ratio(likelihood: Floats) -> Floats:
+def choose_ratio(likelihood: Floats, ratios: Floats = RATIOS) -> Floats:
     """(series,) ratio of each series: its own likelihood with the pool of all as prior (posterior mean, log scale)."""
     relative = likelihood - likelihood.max(axis=0)
     own = np.exp(relative) / np.exp(relative).sum(axis=0)
     prior = own.mean(axis=1) + 0.02  # nothing is ruled out
     posterior = own * prior[:, None]
     posterior /= posterior.sum(axis=0)
-    return np.asarray(np.exp(np.log(RATIOS) @ posterior))
+    # To a tenth of a power of ten: nobody can tell finer, and series with the same memory share their whitening.
+    return np.asarray(10 ** np.round(np.log10(ratios) @ posterior, 1))
 
 
 def whiten(values: Floats, filtered: Filtered, n_days: int) -> tuple[Floats, Floats]:

@@ -1,6 +1,6 @@
 """`forecast_panel`: daily volumes of any number of series with known events, in one linear-algebra pass."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,12 +8,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from capacity.errors import InputError, NotCoveredError, Problem
-from capacity.forecast import intervals
-from capacity.forecast.calendar import holiday_frame, holiday_regressors, seasons
+from capacity.forecast import intervals, occurrences
+from capacity.forecast.calendar import a_year_before, holiday_frame, holiday_regressors, seasons
+from capacity.forecast.closure_effects import common_closures, own_closures
 from capacity.forecast.design import (
+    KIND_SHARE,
     Columns,
     Design,
-    closure_columns,
+    damping_column,
     event_names,
     event_prior,
     event_values,
@@ -46,6 +48,10 @@ class PanelForecast(Result):
         inside the logarithm, above 0 for series that have zeros).
     error_model : ErrorModel
         What rolling origins taught of the errors.
+    n_breaks : int
+        Lasting shifts of a level that were found.
+    why : tuple of str
+        What the events ahead lean on, how thin that is, and what else moved the forecast.
     """
 
     series: tuple[str, ...]
@@ -56,6 +62,7 @@ class PanelForecast(Result):
     components: pd.DataFrame
     error_model: intervals.ErrorModel
     n_breaks: int
+    why: tuple[str, ...]
 
     def summary(self) -> str:
         """Say the panel's size and span."""
@@ -137,10 +144,28 @@ def forecast_panel(
     if not np.isfinite(table.values).any():
         raise NotCoveredError("no series has a known day", remedy="pass a history with at least some weeks of values")
     logs, offset = to_logs(table.values)
-    design, inside = panel_design(table, event_list(events, table), holidays)
-    fit = fit_panel(design, logs, horizon=horizon)
+    known = event_list(events, table)
+    design, inside = panel_design(table, known, holidays)
+    fit = fit_panel(design, logs, horizon=horizon, earlier=a_year_before(table.dates), events=known)
     errors = error_model_of(fit, inside)
-    return _result(table, fit, errors, inside, offset, wanted, n_samples=n_samples, seed=seed)
+    coming = [event for event in known if event.end >= table.n_history and event.start < table.n_days]
+    why = (*occurrences.reasons(fit.spread, coming), *_other_reasons(fit, table))
+    return _result(table, fit, errors, inside, offset, wanted, why=why, n_samples=n_samples, seed=seed)
+
+
+def _other_reasons(fit: PanelFit, table: PanelTable) -> Iterator[str]:
+    """Say what else moves the forecast or its width."""
+    strong = np.flatnonzero(np.abs(fit.dates.effect[table.n_history :]) > 0.1)
+    if len(strong):
+        names = ", ".join(f"{table.dates[table.n_history + day]:%Y-%m-%d}" for day in strong[:5])
+        yield (
+            f"dates that stood out a year before are taken to come again by {fit.dates.returns:.0%}: {names}"
+            f"{' and more' if len(strong) > 5 else ''}; holidays that are named are learnt better"
+        )
+    if n_breaks := int(fit.filtered.breaks.sum()):
+        yield f"{n_breaks} lasting shifts of a level were found; levels start anew after them"
+    if table.n_history < 365:
+        yield f"the history has {table.n_history} days: a whole year's season has not been seen"
 
 
 def to_logs(values: Floats) -> tuple[Floats, Floats]:
@@ -161,14 +186,15 @@ def panel_design(
     """Design of a panel, and which days (series, days) lie inside an event."""
     dates = table.dates
     years = (np.arange(table.n_days) - table.n_history) / 365.25
-    columns = [slope_column(table.n_history, table.n_days), seasons(dates, table.n_history)]
+    columns = [slope_column(table.n_history, table.n_days), *seasons(dates, table.n_history)]
     named = holiday_regressors(holiday_frame(holidays, dates), dates)
     columns += [named] if named is not None else []
     kinds = {kind: [e for e in events if e.kind == kind] for kind in sorted({e.kind for e in events})}
-    columns += [_event_columns(kind, group, years, len(table.series)) for kind, group in kinds.items()]
+    columns += _event_columns(kinds, years, len(table.series))
     if table.closed.any():
         weekday = dates.day_of_week.to_numpy().astype(np.intp)
-        columns.append(closure_columns(table.closed, weekday))
+        common = common_closures(table.closed, weekday)
+        columns += [block for block in (common, own_closures(table.closed, weekday)) if block is not None]
     inside = np.zeros((len(table.series), table.n_days), dtype=bool)
     for event in events:
         rows = slice(None) if event.series is None else event.series
@@ -176,19 +202,32 @@ def panel_design(
     return join(columns), inside
 
 
-def _event_columns(kind: str, events: Sequence[Event], years: Floats, n_series: int) -> Columns:
-    shared = [e for e in events if e.series is None]
-    own = [e for e in events if e.series is not None]
-    values = _values_of(shared, years)
-    if own:
-        by_series = np.broadcast_to(values, (n_series, *values.shape)).copy()
-        # Events of the same series are joined into one matrix: as many as there are different calendars.
-        for event in own:
-            by_series[event.series] += _values_of([event], years)
-        values = by_series
+def _event_columns(kinds: Mapping[str, Sequence[Event]], years: Floats, n_series: int) -> list[Columns]:
+    """Effects of each kind, and with several kinds what is common to all: a kind never seen is not without effect."""
+    if not kinds:
+        return []
+    blocks = [damping_column(len(years))]
+    shrink = np.sqrt(KIND_SHARE) if len(kinds) > 1 else 1.0
+    common = [e for group in kinds.values() for e in group if e.series is None]
+    if len(kinds) > 1 and common:
+        blocks.append(_used(_values_of(common, years), "events", np.sqrt(1 - KIND_SHARE)))
+    for kind, events in kinds.items():
+        values = _values_of([e for e in events if e.series is None], years)
+        own = [e for e in events if e.series is not None]
+        if own:
+            values = np.broadcast_to(values, (n_series, *values.shape)).copy()
+            # Events of the same series are joined into one matrix: as many as there are different calendars.
+            for event in own:
+                values[event.series] += _values_of([event], years)
+        blocks.append(_used(values, kind, shrink))
+    return blocks
+
+
+def _used(values: Floats, name: str, shrink: float) -> Columns:
+    """Columns that some event fills."""
     used = np.flatnonzero(values.any(axis=tuple(range(values.ndim - 1))))
-    names = event_names(kind)
-    return Columns(values[..., used], tuple(names[i] for i in used), "event", event_prior()[used])
+    names = event_names(name)
+    return Columns(values[..., used], tuple(names[i] for i in used), "event", shrink * event_prior()[used])
 
 
 def _values_of(events: Sequence[Event], years: Floats) -> Floats:
@@ -212,6 +251,7 @@ def _result(
     offset: Floats,
     wanted: tuple[float, ...],
     *,
+    why: tuple[str, ...],
     n_samples: int,
     seed: int,
 ) -> PanelForecast:
@@ -229,34 +269,45 @@ def _result(
     for q in wanted:
         frame[q] = volume(middle + sd * errors.quantile(q)).ravel()
     parts = pd.DataFrame(index)
-    ahead = slice(table.n_history, table.n_days)
-    parts["level"] = np.where(known[:, None], fit.level, np.nan).ravel()
-    for part in ("season", "holiday", "event"):
-        parts[part] = fit.design.predict(fit.theta, ahead, (part,)).ravel()
+    for part, values in fit.parts_ahead().items():
+        parts[part] = (np.where(known[:, None], values, np.nan) if part == "level" else values).ravel()
     parts["offset"] = np.broadcast_to(offset, middle.shape).ravel()
     rng = np.random.default_rng(seed)
-    draws = errors.draw(rng, n_samples=n_samples, n_series=len(middle), horizon=len(dates))
+    together = errors.together_on(fit.theory, fit.spread.variance[table.n_history :])
+    draws = errors.draw(rng, n_samples=n_samples, together=together)
     samples = volume(middle[None] + sd[None] * draws) if n_samples else np.zeros((0, *middle.shape))
-    total = np.nansum(samples, axis=1) if n_samples >= _TOTAL_DRAWS else _totals(errors, volume, middle, sd, seed=seed)
+    total = (
+        np.nansum(samples, axis=1)
+        if n_samples >= _TOTAL_DRAWS
+        else _totals(errors, volume, middle, sd, together, seed=seed)
+    )
     totals = pd.DataFrame({"date": dates} | {q: np.quantile(total, q, axis=0) for q in wanted})
-    return PanelForecast(table.series, dates, frame, totals, samples, parts, errors, int(fit.filtered.breaks.sum()))
+    return PanelForecast(
+        table.series, dates, frame, totals, samples, parts, errors, int(fit.filtered.breaks.sum()), why
+    )
 
 
 def _totals(
-    errors: intervals.ErrorModel, volume: Callable[[Floats], Floats], middle: Floats, sd: Floats, *, seed: int
+    errors: intervals.ErrorModel,
+    volume: Callable[[Floats], Floats],
+    middle: Floats,
+    sd: Floats,
+    together: Floats,
+    *,
+    seed: int,
 ) -> Floats:
     """(draws, horizon) sums over series; many series are summed given what they share, their own parts averaged."""
     rng = np.random.default_rng([seed, 1])
     n_series, horizon = middle.shape
     if n_series <= _FEW_SERIES:
-        draws = errors.draw(rng, n_samples=_TOTAL_DRAWS, n_series=n_series, horizon=horizon)
+        draws = errors.draw(rng, n_samples=_TOTAL_DRAWS, together=together)
         return np.asarray(np.nansum(volume(middle[None] + sd[None] * draws), axis=1))
     common = errors.common(rng, n_samples=_TOTAL_DRAWS, horizon=horizon)
     grid = np.linspace(-3.5, 3.5, 29)
     mean, variance = np.empty((len(grid), horizon)), np.empty((len(grid), horizon))
     for index, shared in enumerate(grid):
         first, second = np.zeros_like(middle), np.zeros_like(middle)
-        for shape, weight in errors.own_part(float(shared)):
+        for shape, weight in errors.own_part(float(shared), together):
             value = volume(middle + sd * shape)
             first += weight * value
             second += weight * value**2

@@ -9,7 +9,6 @@ import xarray as xr
 
 from capacity.forecast import adjust, explain
 from capacity.forecast.activity import Activity, activity_arrays
-from capacity.forecast.base import parts_ahead
 from capacity.forecast.course import Course, Metric, as_known, forecast_course
 from capacity.forecast.demand import Demand
 from capacity.forecast.events_of import Calendar
@@ -186,7 +185,7 @@ def _components(
         }
     )
     frame["closed"] = closed.ravel()
-    for label, values in parts_ahead(part.base).items():
+    for label, values in part.base.fit.parts_ahead().items():
         frame[label] = values.ravel()
     frame["event"] = part.event.ravel()
     frame["review"] = np.broadcast_to(review, shape).ravel()

@@ -112,10 +112,12 @@ def roll(
     ratio: Floats,
     origins: tuple[int, ...],
     horizon: int,
+    doubt: Floats,
 ) -> tuple[Rolling, Floats]:
     """Refit as of every origin, forecast the days after it and learn the level's rule from all of them.
 
-    ``filtered`` holds the cleaned observations that fits see; ``logs`` (series, days) are what forecasts are judged by.
+    ``filtered`` holds the cleaned observations that fits see; ``logs`` (series, days) are what forecasts are judged by;
+    ``doubt`` (days,) is the variance that single dates and events add.
     Returns the errors, (origins, series, horizon) in the first, and the variances that the theory expects of each, with
     a last axis of four parts.
     """
@@ -126,7 +128,11 @@ def roll(
     spans = regression.moments(design, filtered, cuts=origins) if origins else []
     for index, (origin, span) in enumerate(zip(origins, spans, strict=True)):
         mean = regression.pooled_mean(
-            span, sigma=shrinkage.sigma, pool_sd=shrinkage.pool_sd, together=shrinkage.together
+            span,
+            sigma=shrinkage.sigma,
+            prior_mean=design.prior_mean,
+            pool_sd=shrinkage.pool_sd,
+            together=shrinkage.together,
         )
         fit = replace(shrinkage, mean=mean)
         theta = regression.solve(span, fit)
@@ -136,7 +142,7 @@ def roll(
         around = design.predict(theta, ahead, AROUND_LEVEL)
         errors[index, :, : last - origin] = logs[:, ahead] - around - level[:, None]
         spread = np.maximum(filtered.variance[:, origin] - 1, 0.0)
-        expected[index, :, : last - origin] = theory_variance(design, span, fit, ratio, spread, days=ahead)
+        expected[index, :, : last - origin] = theory_variance(design, span, fit, ratio, spread, days=ahead, doubt=doubt)
     rule = learn_rule(terms, errors, scale=shrinkage.sigma, together=shrinkage.together)
     return Rolling(origins, rule, errors - rule.apply(terms)), expected
 
@@ -149,6 +155,7 @@ def theory_variance(
     spread: Floats,
     *,
     days: slice,
+    doubt: Floats,
 ) -> Floats:
     """(series, days, 4) variances of the log error by the model alone: noise, level, effects in two parts.
 
@@ -167,7 +174,7 @@ def theory_variance(
     noise = shrinkage.sigma[:, None] ** 2
     effects = np.broadcast_to(effects, walk.shape)
     typical = np.median(effects, axis=1, keepdims=True)
-    parts = (noise, noise * walk, np.minimum(effects, typical), np.maximum(effects - typical, 0.0))
+    parts = (noise, noise * walk, np.minimum(effects, typical), np.maximum(effects - typical, 0.0) + doubt[days])
     return np.stack([np.broadcast_to(part, walk.shape) for part in parts], axis=2)
 
 

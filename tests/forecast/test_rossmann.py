@@ -37,8 +37,8 @@ def judged(sales):
 
 
 def test_error_is_below_the_best_published_peer(judged):
-    # 7.5 when written; the bound leaves room for other platforms' arithmetic, not for a worse method.
-    assert (judged["sales"] - judged[0.5]).abs().sum() / judged["sales"].sum() < 0.08
+    # 7.20 when written; the bound leaves room for other platforms' arithmetic, not for a worse method.
+    assert (judged["sales"] - judged[0.5]).abs().sum() / judged["sales"].sum() < 0.075
 
 
 def test_intervals_hold_what_they_claim(judged):
