@@ -138,7 +138,7 @@ def workspace(tmp_path_factory, site):
     limited, rows = _limited(site)
     (root / "data" / "services.yaml").write_text("- {name: checkout, tier: core, counts_as: transaction}\n")
     briefs = [
-        f"- id: {p.id}\n  kind: {p.kind}\n  starts_at: {p.starts_at.isoformat()}\n  ends_at: {p.ends_at.isoformat()}"
+        f"- id: {p.id}\n  kind: \"{p.kind}\"\n  starts_at: {p.starts_at.isoformat()}\n  ends_at: {p.ends_at.isoformat()}"
         for p in site.promotions.values()
     ]
     (root / "data" / "promotions.yaml").write_text("\n".join(briefs) + "\n")
