@@ -110,9 +110,9 @@ def backtest_demand(
 ) -> Backtest:
     """Forecast from past days, as the program would have then, and compare with what came.
 
-    Every origin sees the days before it and nothing else: rejections, estimates signed and lessons learnt on that day or
-    later are hidden, and so is what is remembered of promotions that were not over. A promotion is therefore judged by
-    a forecast that leaves it, and all that came after it, out of what it learnt from.
+    Every origin sees the days before it and nothing else: rejections, estimates signed and lessons learnt on that day
+    or later are hidden, and so is what is remembered of promotions that were not over. A promotion is therefore judged
+    by a forecast that leaves it, and all that came after it, out of what it learnt from.
 
     Parameters
     ----------
@@ -148,7 +148,9 @@ def backtest_demand(
         for rule in rules.RULES
         for row, metric in enumerate(judge.METRICS)
     }
-    frames, events, skipped = [], [], 0
+    frames: list[pd.DataFrame] = []
+    events: list[dict[str, object]] = []
+    skipped = 0
     for as_of, ahead in sorted(chosen.items()):
         day = whole.day_of(as_of)
         if not FEWEST_DAYS <= day < whole.n_history:
@@ -201,7 +203,9 @@ def _assumptions(whole: Activity, promotions: Sequence[Promotion], skipped: int)
         lines.append(f"estimates without signed_at are taken as known at every origin: {names}")
     if (whole.hidden_log > 0).any():
         days = int((whole.hidden_log > 0).sum())
-        lines.append(f"DAT of {days} days with a limit is judged with half of what was turned away added, as it is forecast")
+        lines.append(
+            f"DAT of days with a limit ({days}) is judged with half of what was turned away added, as it is forecast"
+        )
     lines.append("rules have intervals from their own past errors, on promotion days from three past promotions on")
     if skipped:
         lines.append(f"{skipped} origins had too little history before them and are left out")

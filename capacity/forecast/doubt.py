@@ -106,10 +106,13 @@ def _ends_apart(heard: Heard, activity: Activity, metric: str, day: int) -> floa
 def _ratios(
     course: Course, heard: Heard, promotion: Promotion, everything: Sequence[Promotion], *, metric: str, day: int
 ) -> dict[str, float]:
-    """Standard deviation after each option, as a part of today's."""
+    """Give the standard deviation after each option, as a part of today's."""
     parts = [course.parts[name] for name in _METRICS[metric]]
     now = sum(_summed(parts, day).values())
-    then = {f"one more past {promotion.kind} promotion, before the first that is known": now - sum(_learnt(p, day) for p in parts)}
+    then = {
+        f"one more past {promotion.kind} promotion, before the first that is known": now
+        - sum(_learnt(p, day) for p in parts)
+    }
     first = int(np.flatnonzero(heard.weight > 0)[0])
     if first > NEARER_DAYS:
         nearer = NEARER_DAYS + day - first
@@ -118,7 +121,9 @@ def _ratios(
     ratios = {name: _combined(heard.business, metric, now, value) for name, value in then.items()}
     if heard.business is None or metric not in heard.business.opinions:
         track = learn_track(past_ratios(metric, everything, course.activity))
-        ratios[f"an estimate of {metric.upper()} by the business"] = combine((0.0, now**0.5), (0.0, track.sd))[1] / now**0.5
+        ratios[f"an estimate of {metric.upper()} by the business"] = (
+            combine((0.0, now**0.5), (0.0, track.sd))[1] / now**0.5
+        )
     return ratios
 
 

@@ -113,9 +113,7 @@ def forecast_effects(
     """
     rows = np.concatenate([row, n_rows + np.arange(len(imagined), dtype=np.intp)])
     ordinary = np.concatenate([weekday, np.zeros(len(imagined))])
-    joint = hierarchy(
-        past, (*ahead, *imagined), rows, n_rows + len(imagined), ordinary, prior=prior, shifts=shifts
-    )
+    joint = hierarchy(past, (*ahead, *imagined), rows, n_rows + len(imagined), ordinary, prior=prior, shifts=shifts)
     mix = _mixture(past, joint)
     weight = np.exp([part.log_weight for part in mix])
     weight /= weight.sum()

@@ -133,7 +133,9 @@ def remembered(
     )
 
 
-def once_more(promotion: Promotion, everything: Iterable[Promotion], activity: Activity, zone: ZoneInfo) -> list[EventDay]:
+def once_more(
+    promotion: Promotion, everything: Iterable[Promotion], activity: Activity, zone: ZoneInfo
+) -> list[EventDay]:
     """Days of one more promotion like this one, a year before the first of its kind that is known."""
     known = [past for past in everything if past.kind == promotion.kind and past.starts_at <= promotion.starts_at]
     years = 1 + max(round((promotion.starts_at - past.starts_at).days / 365.25) for past in known)

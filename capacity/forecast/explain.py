@@ -205,8 +205,8 @@ def _business_lines(business: BusinessEstimate) -> list[str]:
         )
         if business.contradicts(metric):
             lines.append(
-                f"history and the business, its past bias taken out, contradict each other on {metric.upper()}: at least "
-                "one is wrong, the interval is widened; ask what the estimate knows that history does not"
+                f"history and the business, its past bias taken out, contradict each other on {metric.upper()}: at "
+                "least one is wrong, the interval is widened; ask what the estimate knows that history does not"
             )
     return lines
 

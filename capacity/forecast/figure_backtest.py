@@ -114,10 +114,7 @@ def _events(axes: "Axes", part: pd.DataFrame, metric: str) -> list[dict[str, Any
         axes.plot([row["last_year_times_growth"] / actual], [place], marker="D", color=ORANGE, markersize=4)
         head = {"panel": "promotions", "metric": metric, "group": row["promotion"]}
         rows.append(head | {"series": FORECAST, "value": row["q50"] / actual, "low": band[0], "high": band[1]})
-        rows.append(
-            head
-            | {"series": NAMES["last_year_times_growth"], "value": row["last_year_times_growth"] / actual}
-        )
+        rows.append(head | {"series": NAMES["last_year_times_growth"], "value": row["last_year_times_growth"] / actual})
     axes.axvline(1.0, color=INK, linewidth=1)
     axes.set_yticks(range(len(shown)), [str(row["promotion"]) for row in shown], fontsize=8)
     axes.set_xlim(left=0)

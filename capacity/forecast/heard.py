@@ -37,8 +37,6 @@ def hear(course: Course, promotion: Promotion, everything: Sequence[Promotion]) 
     for day in course.calendar.ahead:
         if day.promotion == promotion.id and day.inside:
             weight[day.day - activity.n_history] = day.cover
-    dau, dat, business, review = adjust.with_business(
-        course.dau, course.dat, promotion, everything, activity, weight
-    )
+    dau, dat, business, review = adjust.with_business(course.dau, course.dat, promotion, everything, activity, weight)
     dat, sold_out = adjust.capped(dat, promotion, activity, weight)
     return Heard(dau, dat, business, review, sold_out, weight)

@@ -1,9 +1,9 @@
 """Orders that limits turned away on past promotion days: demand that the day's DAT does not show.
 
 Let a rejected request be followed by another try with probability ρ. Of T arriving requests, R rejected ones, ρR are
-second tries, so T − ρR people wanted to order and (1 − ρ)R of them left without: the share of rejected requests that are
-lost orders is 1 − ρ, whatever the limit and however long it held. Nobody records ρ. It is taken as even between 0 and 1
-and the same on every limited day, so that its doubt is counted once for all of them.
+second tries, so T − ρR people wanted to order and (1 − ρ)R of them left without: the share of rejected requests that
+are lost orders is 1 − ρ, whatever the limit and however long it held. Nobody records ρ. It is taken as even between 0
+and 1 and the same on every limited day, so that its doubt is counted once for all of them.
 """
 
 from collections.abc import Sequence
@@ -109,14 +109,16 @@ def limited_days(rows: pd.DataFrame, activity: Activity, promotions: Sequence["P
 
 
 def _per_order(part: pd.DataFrame, recorded: Floats) -> tuple[float, str]:
-    """Requests per order of one service, and where that is from: ordinary days, else the catalogue, else one."""
+    """Give requests per order of one service and their source: ordinary days, else the catalogue, else one."""
     plain = part[(part["rejected"].fillna(0) == 0) & (part["covered_fraction"] >= _COVERED) & (part["requests"] > 0)]
     plain = plain.sort_values("day").tail(_RECENT_DAYS)
     orders = recorded[plain["day"].to_numpy()]
     known = np.isfinite(orders) & (orders > 0)
     if known.sum() >= _FEWEST_DAYS:
         requests = plain["requests"].to_numpy(dtype=float) / np.minimum(plain["covered_fraction"].to_numpy(), 1.0)
-        return float(np.median(requests[known] / orders[known])), f"median of {int(known.sum())} days without rejections"
+        return float(
+            np.median(requests[known] / orders[known])
+        ), f"median of {int(known.sum())} days without rejections"
     stated = float(part["per_dat"].iloc[0])
     return (stated, "the catalogue's per_dat") if np.isfinite(stated) else (1.0, "one request is one transaction")
 
@@ -148,9 +150,7 @@ def _given(hidden: pd.DataFrame, activity: Activity) -> Floats:
     return np.log1p(factor)
 
 
-def _scaled(
-    activity: Activity, added: Floats, sd: Floats, says: tuple[str, ...], assumes: tuple[str, ...]
-) -> Activity:
+def _scaled(activity: Activity, added: Floats, sd: Floats, says: tuple[str, ...], assumes: tuple[str, ...]) -> Activity:
     """Raise the orders of every segment in proportion to what it counted; ``added`` (days,) is a log factor."""
     factor = np.exp(added)
     rest = activity.rest * np.stack([np.ones_like(factor), factor])
@@ -171,10 +171,8 @@ def _says(limited: Limited, activity: Activity) -> tuple[str, ...]:
     told = [k for k in order if limited.share[k] >= _WORTH_A_WORD]
     low, most = limited.asked / 2, limited.asked
     if not told:
-        return (
-            f"limits turned away {limited.rejected.sum():,.0f} requests on past promotion days, less than "
-            f"{_WORTH_A_WORD:.1%} of any day's orders",
-        )
+        rejected = f"limits turned away {limited.rejected.sum():,.0f} requests on past promotion days"
+        return (f"{rejected}, less than {_WORTH_A_WORD:.1%} of any day's orders",)
     days = [
         f"{pd.Timestamp(activity.first) + pd.Timedelta(days=int(limited.day[k])):%Y-%m-%d} {low[k]:,.0f} orders, "
         f"{np.expm1(_doubted(limited.share[[k]])[0][0]):+.1%} (0 to {most[k]:,.0f})"

@@ -83,9 +83,7 @@ def intervals(said: Floats, past: PastErrors, begin: int, probabilities: Sequenc
     return np.asarray(said * np.exp(logs))
 
 
-def _on_promotions(
-    past: PastErrors, day: npt.NDArray[np.intp], known: Bools, probabilities: Sequence[float]
-) -> Floats:
+def _on_promotions(past: PastErrors, day: npt.NDArray[np.intp], known: Bools, probabilities: Sequence[float]) -> Floats:
     days = np.unique(day[known])
     names = np.unique(past.promotion[days])
     if len(names) < _FEWEST_PROMOTIONS:

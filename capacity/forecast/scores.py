@@ -39,7 +39,8 @@ def by_horizon(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def common_errors(forecasts: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Error of some methods on the days on which all of them have one: metric, group, method, wape, n.
 
-    A rule that has no forecast of any day, as in a short history, is left out. Groups are the days ahead of ordinary days, and ``promotions``.
+    A rule that has no forecast of any day, as in a short history, is left out. Groups are the days ahead of ordinary
+    days, and ``promotions``.
     """
     key = ["metric", "promotion", "horizon", "as_of", "date", "actual"]
     wide = forecasts[forecasts["method"].isin(methods)].pivot_table(index=key, columns="method", values=0.5)
@@ -78,7 +79,7 @@ def _methods(part: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def _ratio(own: pd.DataFrame, other: pd.DataFrame, name: str) -> float:
-    """The forecast's score over another method's, on the days on which that has one."""
+    """Give the forecast's score over another method's, on the days on which that has one."""
     if other.empty:
         return float("nan")
     return score(own.loc[other.index])[name] / score(other)[name]
@@ -153,8 +154,8 @@ def by_chance(nominal: float, clusters: int) -> tuple[float, float]:
     >>> by_chance(0.9, 10)
     (0.7, 1.0)
     """
-    low, high = binom.ppf([0.05, 0.95], clusters, nominal) / clusters
-    return float(low), float(high)
+    low, high = (float(binom.ppf(tail, clusters, nominal)) / clusters for tail in (0.05, 0.95))
+    return low, high
 
 
 def quantile_columns(samples: Floats, quantiles: Sequence[float] = QUANTILES) -> dict[float, Floats]:

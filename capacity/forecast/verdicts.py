@@ -18,7 +18,7 @@ _NAMED = 4
 
 def reasons(table: pd.DataFrame, events: pd.DataFrame) -> tuple[str, ...]:
     """Sentences about the scores (`Backtest.to_frame`) and the promotions (`Backtest.events`)."""
-    lines = [line for metric, part in events.groupby("metric", sort=True) for line in _promotions(str(metric), part)]
+    lines = [line for metric, part in events.groupby("metric", sort=False) for line in _promotions(str(metric), part)]
     lines += _too_narrow_or_wide(table)
     lines += _against_others(table)
     return tuple(lines)
@@ -42,9 +42,9 @@ def _promotions(metric: str, part: pd.DataFrame) -> Iterator[str]:
     missed = part[~part["inside_90"].astype(bool)]
     if len(missed):
         told = [
-            f"{row.promotion} came at {format_number(row.actual)}, the interval was {format_number(row.q05)} to "
-            f"{format_number(row.q95)} ({row.known_of_kind} past of its kind known)"
-            for row in missed.head(_NAMED).itertuples()
+            f"{row['promotion']} came at {format_number(row['actual'])}, the interval was {format_number(row['q05'])} "
+            f"to {format_number(row['q95'])} ({row['known_of_kind']} past of its kind known)"
+            for row in missed.head(_NAMED).to_dict(orient="records")
         ]
         more = f"; and {len(missed) - _NAMED} more" if len(missed) > _NAMED else ""
         yield f"{name} outside: {'; '.join(told)}{more}"
@@ -77,7 +77,9 @@ def _against_others(table: pd.DataFrame) -> Iterator[str]:
         days = "promotion" if row["days"] == "event" else "ordinary"
         score = row["interval_score_ratio"]
         scored = f", interval score {score:.2f}" if pd.notna(score) else ""
-        better = "" if row["error_ratio"] <= 1 else ": the rule was better" if row["method"] in RULES else ": it was worse"
+        better = (
+            "" if row["error_ratio"] <= 1 else ": the rule was better" if row["method"] in RULES else ": it was worse"
+        )
         yield (
             f"{str(row['metric']).upper()} of {days} days against {NAMES[str(row['method'])]}: error "
             f"{row['error_ratio']:.2f} of its{scored}{better}"

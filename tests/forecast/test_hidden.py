@@ -138,7 +138,7 @@ def workspace(tmp_path_factory, site):
     limited, rows = _limited(site)
     (root / "data" / "services.yaml").write_text("- {name: checkout, tier: core, counts_as: transaction}\n")
     briefs = [
-        f"- id: {p.id}\n  kind: \"{p.kind}\"\n  starts_at: {p.starts_at.isoformat()}\n  ends_at: {p.ends_at.isoformat()}"
+        f'- id: {p.id}\n  kind: "{p.kind}"\n  starts_at: {p.starts_at.isoformat()}\n  ends_at: {p.ends_at.isoformat()}'
         for p in site.promotions.values()
     ]
     (root / "data" / "promotions.yaml").write_text("\n".join(briefs) + "\n")
@@ -175,7 +175,9 @@ def test_requests_per_order_are_the_catalogues_where_traffic_cannot_tell():
     dates = pd.date_range("2024-10-01", "2024-11-20")
     frame = pd.DataFrame({"date": dates, "segment": "total", "dau": 1000, "dat": 100})
     sale = cap.Promotion(id="a", kind="k", starts_at="2024-11-11T00:00+08:00", ends_at="2024-11-12T00:00+08:00")
-    coming = sale.model_copy(update={"id": "b", "starts_at": sale.starts_at.replace(month=12), "ends_at": sale.ends_at.replace(month=12)})
+    coming = sale.model_copy(
+        update={"id": "b", "starts_at": sale.starts_at.replace(month=12), "ends_at": sale.ends_at.replace(month=12)}
+    )
     history = DailyActivity.from_frame(frame, timezone="Asia/Shanghai").with_order_requests(lambda: asked)
     demand = forecast_demand(history, coming, promotions=Promotions([sale, coming]), n_samples=50)
     assert any("2024-11-11 100 orders" in line and "(0 to 200)" in line for line in demand.why)
