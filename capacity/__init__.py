@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from capacity.demo import make_company
     from capacity.errors import CapacityError, InfeasibleError, InputError, NotCoveredError
     from capacity.flow import plan_promotion, review_promotion
-    from capacity.forecast import forecast_demand, forecast_panel
+    from capacity.forecast import backtest_demand, forecast_demand, forecast_panel
     from capacity.history import DailyActivity, Traffic
     from capacity.lessons import Lesson, Lessons
     from capacity.peaks import forecast_peaks
@@ -47,6 +47,7 @@ _HOMES = {
     "Settings": "capacity.settings",
     "Traffic": "capacity.history",
     "Workspace": "capacity.workspace",
+    "backtest_demand": "capacity.forecast",
     "create_workspace": "capacity.workspace",
     "fit_curve": "capacity.saturation",
     "fit_saturation": "capacity.saturation",
@@ -77,6 +78,7 @@ __all__ = [
     "Settings",
     "Traffic",
     "Workspace",
+    "backtest_demand",
     "create_workspace",
     "fit_curve",
     "fit_saturation",

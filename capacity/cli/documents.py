@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from capacity.forecast import Demand
+    from capacity.forecast import Backtest, Demand
     from capacity.loadtest import LoadTest
     from capacity.peaks import Peaks
     from capacity.saturation import Curves
@@ -30,8 +30,26 @@ def demand_document(demand: "Demand") -> dict[str, Any]:
         "demand": days,
         "dau_is_upper_bound": demand.dau_is_upper_bound,
         "business": None if demand.business is None else demand.business.to_frame().to_dict(orient="records"),
+        "evidence": demand.evidence.to_dict(orient="records"),
+        "doubt": None
+        if demand.doubt is None
+        else {
+            "sources": demand.doubt.sources.to_dict(orient="records"),
+            "options": demand.doubt.options.to_dict(orient="records"),
+        },
         "why": demand.why,
         "assumptions": demand.assumptions,
+    }
+
+
+def backtest_document(result: "Backtest") -> dict[str, Any]:
+    """Return the scores by days ahead and method, and every past promotion beside its forecast."""
+    return {
+        "origins": int(result.forecasts["as_of"].nunique()),
+        "rows": result.to_frame().to_dict(orient="records"),
+        "promotions": result.events.to_dict(orient="records"),
+        "why": result.why,
+        "assumptions": result.assumptions,
     }
 
 
@@ -50,7 +68,12 @@ def peaks_document(peaks: "Peaks") -> dict[str, Any]:
         }
         for place, name in enumerate(peaks.services)
     }
-    return {"peak_tps": _quantiles(peaks.peak_tps), "seconds_known": peaks.seconds_known, "services": services}
+    return {
+        "peak_tps": _quantiles(peaks.peak_tps),
+        "business_peak_tps": None if peaks.business is None else peaks.business.to_frame().to_dict(orient="records"),
+        "seconds_known": peaks.seconds_known,
+        "services": services,
+    }
 
 
 def curves_document(curves: "Curves", names: "list[str]") -> dict[str, Any]:

@@ -79,8 +79,14 @@ def forecast(ws: "Workspace", promotion: str, as_json: bool) -> None:
     print_table(demand.to_frame(), title="People and orders a day")
     if demand.business is not None:
         print_table(demand.business.to_frame(), title="The business's estimate beside history, largest day")
+    if peaks.business is not None:
+        print_table(
+            peaks.business.to_frame(), title="The business's estimate of the worst second beside the forecast's"
+        )
     print_table(peaks.to_frame(), title="Worst second by phase and service", units={"q50": "requests/s"})
-    print_lines("Why", list(demand.why))
+    if len(demand.evidence):
+        print_table(demand.evidence.drop(columns="left_out_sd"), title="The past promotions it leans on")
+    print_lines("Why", [*demand.why, *([peaks.business.summary()] if peaks.business is not None else [])])
     print_lines("Assumed", list(dict.fromkeys([*demand.assumptions, *peaks.assumptions])))
 
 
@@ -88,15 +94,24 @@ def forecast(ws: "Workspace", promotion: str, as_json: bool) -> None:
 @common_options
 def backtest(ws: "Workspace", as_json: bool) -> None:
     """Forecast past days and promotions from what was known before them, and compare with what came."""
+    from capacity.cli.documents import backtest_document
     from capacity.forecast import backtest_demand
 
     with progress("Forecasting past days"):
-        result = backtest_demand(ws.daily_activity(), promotions=ws.promotions)
+        result = backtest_demand(ws.daily_activity(), promotions=ws.promotions, lessons=ws.lessons)
     if as_json:
-        print_json("backtest", {"rows": result.to_frame().to_dict(orient="records")})
+        print_json("backtest", backtest_document(result))
         return
     click.echo(repr(result))
-    print_table(result.to_frame())
+    if len(result.events):
+        print_table(result.events.drop(columns=["kind"]), title="Past promotions, forecast three weeks before")
+    frame = result.to_frame()
+    short = ["metric", "days", "days_ahead", "method", "n", "wape", "bias", "coverage_80", "coverage_90", "coverage_95"]
+    own, every = frame["method"] == "forecast", frame["days_ahead"] == "all"
+    print_table(frame.loc[every, [*short, "width_90", "interval_score_90", "error_ratio"]], title="All days ahead")
+    print_table(frame.loc[own & ~every, [*short, "width_90"]], title="The forecast by days ahead")
+    print_lines("Why", list(result.why))
+    print_lines("Assumed", list(result.assumptions))
 
 
 @click.group()

@@ -36,7 +36,7 @@ def run(
     jobs: int,
     as_json: bool,
 ) -> None:
-    """Execute the notebooks of reports NAME... (forecast, saturation, plan, retrospective) as known at --as-of."""
+    """Execute the notebooks of reports NAME... (forecast, saturation, plan, backtest …) as known at --as-of."""
     from capacity.report import run_reports
 
     with progress(f"Running {', '.join(names)}") as step:

@@ -1,7 +1,7 @@
 """Daily activity as arrays: one row a segment, the days from the first known one to the eve of the forecast."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,9 @@ class Activity:
 
     ``first`` is day 0, ``as_of`` the first forecast day; ``left_out`` names segments too new or gone, ``ended`` those
     with only zeros of late, with their last day; ``rest`` (2, days) the users and orders of both. ``users`` and
-    ``orders`` tell what zeros mean, ``unlikely`` counts zeros that other rows of the same day deny.
+    ``orders`` tell what zeros mean, ``unlikely`` counts zeros that other rows of the same day deny. ``hidden_log`` and
+    ``hidden_sd`` (days,): what was added to the log of recorded orders for what limits turned away, and its doubt;
+    ``hidden_says`` and ``hidden_assumes`` tell it.
     """
 
     segments: tuple[str, ...]
@@ -45,6 +47,10 @@ class Activity:
     ended: tuple[tuple[str, date], ...]
     rest: Floats
     unlikely: int
+    hidden_log: Floats
+    hidden_sd: Floats
+    hidden_says: tuple[str, ...] = ()
+    hidden_assumes: tuple[str, ...] = ()
 
     @property
     def filled(self) -> Floats:
@@ -75,7 +81,7 @@ class Activity:
         return pd.date_range(pd.Timestamp(self.first), periods=self.n_history + horizon, freq="D")
 
 
-def activity_arrays(daily_activity: "DailyActivity", promotion: "Promotion", hidden: pd.DataFrame | None) -> Activity:
+def activity_arrays(daily_activity: "DailyActivity", promotion: "Promotion") -> Activity:
     """Turn daily activity into arrays and refuse what it cannot answer.
 
     Raises
@@ -85,8 +91,7 @@ def activity_arrays(daily_activity: "DailyActivity", promotion: "Promotion", hid
     """
     frame, as_of = _known_frame(daily_activity, f"a promotion of the kind {promotion.kind!r}")
     _check_span(promotion, as_of)
-    activity = _arrays(frame, as_of, daily_activity.country)
-    return activity if hidden is None else _with_hidden(activity, hidden)
+    return _arrays(frame, as_of, daily_activity.country)
 
 
 def daily_arrays(daily_activity: "DailyActivity", *, before: date | None = None) -> Activity:
@@ -160,6 +165,8 @@ def _arrays(frame: pd.DataFrame, as_of: date, country: str | None) -> Activity:
         tuple((name, dates[day].date()) for name, day in zip(segments, ended, strict=True) if day >= 0),
         np.stack([np.nansum(dau[~used], axis=0), np.nansum(dat[~used], axis=0)]),
         int(denied.sum()),
+        np.zeros(dau.shape[1]),
+        np.zeros(dau.shape[1]),
     )
 
 
@@ -209,18 +216,6 @@ def _check_span(promotion: "Promotion", as_of: date) -> None:
             f"promotion {promotion.id!r} lies {ahead} days after the history's end ({as_of})",
             remedy=f"forecast at most {FARTHEST_DAYS} days ahead: ingest newer daily_activity",
         )
-
-
-def _with_hidden(activity: Activity, hidden: pd.DataFrame) -> Activity:
-    """Add the orders that limits turned away (date, dat) to every segment, in proportion to what it counted."""
-    dat = activity.dat.copy()
-    total = activity.whole[1]
-    column = (pd.to_datetime(hidden["date"]) - pd.Timestamp(activity.first)).dt.days.to_numpy()
-    lost = pd.to_numeric(hidden["dat"]).to_numpy(dtype=float)
-    for day, orders in zip(column, lost, strict=True):
-        if 0 <= day < activity.n_history and total[day] > 0 and orders > 0:
-            dat[:, day] *= 1 + orders / total[day]
-    return replace(activity, dat=dat)
 
 
 def lead_effect(effects: Floats, activity: Activity) -> Floats:

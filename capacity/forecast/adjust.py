@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from capacity.forecast.activity import Activity, largest
-from capacity.forecast.business import BusinessEstimate, Track, Voice, combine, learn_track, voice
+from capacity.forecast.business import Z90, BusinessEstimate, Track, Voice, combine, learn_track, voice
 
 if TYPE_CHECKING:
     from capacity.lessons import Lessons
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 # How far off a forecast's centre usually is for reasons that stay: a lesson is believed by its precision beside this.
 _BIAS_SD = 0.15
-_Z90 = 3.29
 
 
 def taught_shifts(
@@ -33,7 +32,7 @@ def taught_shifts(
         if lesson.parameter not in ("dau", "dat_per_dau") or lesson.learned_at >= as_of:
             continue
         q = lesson.quantiles
-        sd = max(float(np.log(q.q95 / q.q05)) / _Z90, 0.02)
+        sd = max(float(np.log(q.q95 / q.q05)) / Z90, 0.02)
         moved = float(np.log(q.q50)) * _BIAS_SD**2 / (_BIAS_SD**2 + sd**2)
         for kind in sorted({p.kind for p in promotions}):
             if lesson.holds_for(kind=kind):
@@ -59,22 +58,20 @@ def with_business(
         Moved futures; the three opinions; and the log shift of DAU and of DAT per DAU that was made.
     """
     review = {"dau": 0.0, "dat_per_dau": 0.0}
-    expected = promotion.expected
-    if expected is None or (expected.dau is None and expected.dat is None):
-        return dau, dat, None, review
+    said = {metric: estimate_of(promotion, metric) for metric in ("dau", "dat")}
     opinions: dict[str, dict[str, Voice]] = {}
     tracks: dict[str, Track] = {}
     weights: dict[str, float] = {}
     moved = np.ones((1, 1, 1))
-    if expected.dau is not None and dau[:, :, weight > 0].any():
+    if said["dau"] is not None and dau[:, :, weight > 0].any():
         tracks["dau"] = learn_track(past_ratios("dau", everything, activity))
-        found = _moved(dau, expected.dau, tracks["dau"], activity, weight)
+        found = _moved(dau, said["dau"], tracks["dau"], activity, weight)
         moved, opinions["dau"], weights["dau"], review["dau"] = found
         dau = dau * moved
-    if expected.dat is not None and dat[:, :, weight > 0].any():
+    if said["dat"] is not None and dat[:, :, weight > 0].any():
         # Orders have an estimate of their own: the users' shift is not counted a second time in them.
         tracks["dat"] = learn_track(past_ratios("dat", everything, activity))
-        found = _moved(dat, expected.dat, tracks["dat"], activity, weight)
+        found = _moved(dat, said["dat"], tracks["dat"], activity, weight)
         moved, opinions["dat"], weights["dat"], shift = found
         review["dat_per_dau"] = shift - review["dau"]
     dat = dat * moved
@@ -91,10 +88,10 @@ def _moved(
     whole = samples[:, activity.lead] if activity.lead >= 0 else samples.sum(axis=1)
     logs = np.log(whole[:, days].max(axis=1))
     q05, centre, q95 = np.quantile(logs, [0.05, 0.5, 0.95])
-    spread = float(max((q95 - q05) / _Z90, 1e-6))
-    stated = max(float(np.log(expected.high / expected.low)) / _Z90, 0.0) if expected.low > 0 else 0.0
+    spread = float(max((q95 - q05) / Z90, 1e-6))
+    stated = max(float(np.log(expected.high / expected.low)) / Z90, 0.0) if expected.low > 0 else 0.0
     own_sd = max(track.sd, stated)
-    own = float(np.log(max(expected.mid, 1e-9))) + track.bias
+    own = float(np.log(expected.mid)) + track.bias
     mean, sd, share = combine((float(centre), spread), (own, own_sd))
     target = mean + (logs - centre) * sd / spread
     shift = (target - logs)[:, None, None] * np.where(days, weight / weight.max(), 0.0)[None, None]
@@ -107,18 +104,24 @@ def _moved(
     return np.exp(shift), voices, share, mean - float(centre)
 
 
+def estimate_of(promotion: "Promotion", metric: str) -> "Range | None":
+    """Return the business's estimate of a promotion; a middle of nothing is none, it cannot be a guess."""
+    given: Range | None = getattr(promotion.expected, metric) if promotion.expected is not None else None
+    return given if given is not None and given.mid > 0 else None
+
+
 def past_ratios(metric: str, everything: Sequence["Promotion"], activity: Activity) -> list[float]:
     """Log(actual / mid) of past promotions that had an estimate and whose largest day is known."""
     found = []
     values = activity.whole[0 if metric == "dau" else 1]
     for past in everything:
-        if past.dates[-1] >= activity.as_of or past.expected is None:
+        expected = estimate_of(past, metric)
+        if past.dates[-1] >= activity.as_of or expected is None:
             continue
-        expected: Range | None = getattr(past.expected, metric)
         actual = largest(values, [activity.day_of(day) for day in past.dates])
         if actual is None and past.actual is not None:
             actual = getattr(past.actual, metric)
-        if expected is not None and expected.mid > 0 and actual:
+        if actual:
             found.append(float(np.log(actual / expected.mid)))
     return found
 

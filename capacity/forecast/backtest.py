@@ -1,27 +1,34 @@
-"""How good the forecast would have been: rolling origins over the history, beside two rules of thumb."""
+"""How good the forecast would have been: as of past days, and three weeks before each past promotion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from capacity.errors import NotCoveredError
+from capacity.forecast import judge, rules
 from capacity.forecast.activity import Activity, daily_arrays
-from capacity.forecast.course import Course, as_known, forecast_course
+from capacity.forecast.course import as_known, forecast_course
+from capacity.forecast.hidden import with_hidden
+from capacity.forecast.scores import FORECAST, score_table
+from capacity.forecast.verdicts import reasons
 from capacity.promotion import Promotion, Promotions
 from capacity.result import Result
 
 if TYPE_CHECKING:
+    from capacity.display.figures import Chart
     from capacity.history import DailyActivity
+    from capacity.lessons import Lessons
 
 Floats = npt.NDArray[np.float64]
-QUANTILES = (0.025, 0.05, 0.1, 0.5, 0.9, 0.95, 0.99)
-HORIZONS = ((1, 7), (8, 14), (15, 28), (29, 400))
-_FEWEST = 60  # days of history before an origin
+FEWEST_DAYS = 60  # of history before an origin
+EVENT_LEAD_DAYS = 21  # before each past promotion
+_EVERY_DAYS, _REGULAR = 28, 13
 
 
 @dataclass(frozen=True)
@@ -31,53 +38,81 @@ class Backtest(Result):
     Attributes
     ----------
     forecasts : DataFrame
-        as_of, date, horizon, metric, on_event, actual, the forecast's quantiles (columns named by floats), and the
-        rules ``seasonal_naive`` (the same weekday last) and ``last_year_times_growth``.
+        One row an origin, day, metric and method: as_of, date, horizon, metric (``dau``, ``dat``), promotion (that the
+        day lies in, else empty), method, actual, and the quantiles in columns named by floats. Methods are
+        ``forecast``; ``history_alone`` (the forecast before the business was heard, on days where it was); and the
+        rules ``seasonal_naive`` (the last known week again) and ``last_year_times_growth``, with intervals from their
+        own past errors where there are enough.
+    events : DataFrame
+        One row a past promotion and metric, forecast three weeks before it began: its largest day's actual, the
+        forecast's quantiles, ``inside_90``, ``error``, how many past ones of the kind were known, and what history
+        alone, the business and the rules said.
+    assumptions : tuple of str
+        What could not be rewound.
     """
 
     forecasts: pd.DataFrame
+    events: pd.DataFrame
+    assumptions: tuple[str, ...]
+
+    units: ClassVar[dict[str, str]] = {"wape": "of actual", "width_90": "of actual", "n": "days"}
 
     def summary(self) -> str:
-        """Say error and coverage of all days, and of promotion days."""
-        frame = self.to_frame()
-        everything = frame[(frame["method"] == "forecast") & (frame["days_ahead"] == "all")]
+        """Say error and coverage of ordinary days, and of the largest days of past promotions."""
+        frame = self._table
+        every = frame[(frame["method"] == FORECAST) & (frame["days_ahead"] == "all") & (frame["days"] == "ordinary")]
         parts = [
-            f"{str(row.metric).upper()} on {row.days} days: error {row.wape:.1%}, "
-            f"90 % interval holds {row.coverage_90:.0%}"
-            for row in everything.itertuples()
+            f"{str(row.metric).upper()} of ordinary days {row.wape:.1%} off, 90 % interval holds {row.coverage_90:.0%}"
+            for row in every.itertuples()
         ]
+        for metric, part in self.events.groupby("metric", sort=True):
+            error = float(part["error"].abs().mean())
+            held = f"90 % interval held {int(part['inside_90'].sum())} of {len(part)}"
+            parts.append(f"{str(metric).upper()} of promotions' largest days {error:.1%} off, {held}")
         return f"{self.forecasts['as_of'].nunique()} origins; " + "; ".join(parts)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a metric, method, kind of days and days ahead.
+        """Return one row a metric, kind of days (ordinary, event), days ahead and method.
 
-        ``wape`` Σ|error| / Σactual, ``bias`` Σerror / Σactual (positive: too high), ``coverage_80``, ``coverage_90``,
-        ``width_90`` relative to the actual, ``interval_score_90`` and ``pinball`` (mean over quantiles) likewise, and
-        ``pinball_99``; ``n`` days judged. The rules of thumb have no intervals.
+        ``n`` days judged, ``clusters`` independent ones behind them (promotions, or origins); ``wape`` Σ|error| /
+        Σactual, ``bias`` Σerror / Σactual (positive: too high); for 80, 90 and 95 ``coverage``, ``width`` and
+        ``interval_score`` relative to the actual; ``pinball`` (mean over quantiles) and ``pinball_99`` likewise. Rows
+        of other methods hold the forecast's error and 90 % interval score over theirs, on the days that they have one:
+        ``error_ratio`` and ``interval_score_ratio``, below 1 where the forecast is better.
         """
-        rows = []
-        for metric, frame in self.forecasts.groupby("metric", sort=True):
-            for days, chosen in (("ordinary", frame[~frame["on_event"]]), ("event", frame[frame["on_event"]])):
-                for label, part in _by_horizon(chosen):
-                    if len(part):
-                        rows += [
-                            {"metric": metric, "days": days, "days_ahead": label, "method": method, "n": len(part)}
-                            | score
-                            for method, score in _scores(part).items()
-                        ]
-        return pd.DataFrame(rows)
+        return self._table.copy()
+
+    @cached_property
+    def _table(self) -> pd.DataFrame:
+        return score_table(self.forecasts)
+
+    @cached_property
+    def why(self) -> tuple[str, ...]:
+        """What the figures show, and how far so few promotions can show it."""
+        return reasons(self._table, self.events)
+
+    def plot(self) -> "Chart":
+        """Draw coverage by days ahead, error beside the rules, and each past promotion."""
+        from capacity.forecast.figure_backtest import draw_backtest
+
+        return draw_backtest(self)
 
 
 def backtest_demand(
     daily_activity: "DailyActivity",
     *,
     promotions: Promotions,
+    lessons: "Lessons | None" = None,
     origins: Sequence[date] | None = None,
     horizon: int = 42,
     n_samples: int = 500,
     seed: int = 0,
 ) -> Backtest:
-    """Forecast from past days and compare with what came.
+    """Forecast from past days, as the program would have then, and compare with what came.
+
+    Every origin sees the days before it and nothing else: rejections, estimates signed and lessons learnt on that day
+    or later are hidden, and so is what is remembered of promotions that were not over. A promotion is therefore judged
+    by a forecast that leaves it, and all that came after it, out of what it learnt from.
 
     Parameters
     ----------
@@ -85,180 +120,93 @@ def backtest_demand(
         The whole history.
     promotions : Promotions
         All promotions.
+    lessons : Lessons, optional
+        What reviews taught.
     origins : sequence of date, optional
-        First forecast days; by default every four weeks of the last year, and three weeks before each promotion of it.
+        First forecast days; by default every four weeks of the last year, and three weeks before each past promotion.
     horizon : int
-        Days ahead.
+        Days ahead; a promotion's own origin looks past its end.
     n_samples, seed : int
         Futures a forecast.
+
+    Returns
+    -------
+    Backtest
 
     Raises
     ------
     NotCoveredError
-        No origin has enough history before it.
+        No origin has enough history before it and a known day after it.
     """
-    whole = daily_arrays(daily_activity)
-    chosen = list(origins) if origins is not None else _default_origins(whole, promotions, horizon)
-    frames = []
-    for as_of in sorted(set(chosen)):
+    everything = as_known(list(promotions.values()), daily_activity.first_forecast_day or date.max)
+    whole = with_hidden(daily_arrays(daily_activity), daily_activity, everything)
+    chosen = _spans(whole, promotions, horizon) if origins is None else dict.fromkeys(origins, horizon)
+    actual = np.where(whole.whole > 0, whole.whole, np.nan)  # closed days are no evidence of how good a forecast is
+    longest = max(chosen.values(), default=horizon)
+    past = {
+        (rule, metric): rules.past_errors(rule, actual[row], longest, everything, whole, fewest=FEWEST_DAYS)
+        for rule in rules.RULES
+        for row, metric in enumerate(judge.METRICS)
+    }
+    frames: list[pd.DataFrame] = []
+    events: list[dict[str, object]] = []
+    skipped = 0
+    for as_of, ahead in sorted(chosen.items()):
         day = whole.day_of(as_of)
-        if day < _FEWEST or day >= whole.n_history:
+        if not FEWEST_DAYS <= day < whole.n_history:
             continue
-        seen = daily_arrays(daily_activity, before=as_of)
-        known = as_known(list(promotions.values()), as_of)
+        known = as_known(everything, as_of)
+        try:
+            seen = with_hidden(daily_arrays(daily_activity, before=as_of), daily_activity, known)
+        except NotCoveredError:
+            skipped += 1
+            continue
         course = forecast_course(
             seen,
             known,
-            horizon=min(horizon, whole.n_history - day),
+            horizon=min(ahead, whole.n_history - day),
             timezone=daily_activity.timezone,
             country=daily_activity.country,
-            lessons=None,
+            lessons=lessons,
             n_samples=n_samples,
             seed=seed,
         )
-        frames += _judged(course, whole, known)
+        asked = judge.Origin(course, known, actual[:, :day], actual[:, day:][:, : len(course.dates)], past)
+        frames += judge.days(asked)
+        events += judge.promotions(asked, lead_days=EVENT_LEAD_DAYS)
     if not frames:
         raise NotCoveredError(
-            f"no past day has {_FEWEST} days of history before it and a known day after it",
+            f"no past day has {FEWEST_DAYS} days of history before it and a known day after it",
             remedy="ingest more daily_activity",
         )
-    return Backtest(pd.concat(frames, ignore_index=True))
+    forecasts = pd.concat(frames, ignore_index=True)
+    table = pd.DataFrame(events, columns=list(judge.EVENT_COLUMNS))
+    return Backtest(forecasts, table, _assumptions(whole, everything, skipped))
 
 
-def _default_origins(whole: Activity, promotions: Promotions, horizon: int) -> list[date]:
+def _spans(whole: Activity, promotions: Promotions, horizon: int) -> dict[date, int]:
+    """Days ahead by origin: every four weeks of the last year, and before each promotion, past whose end it looks."""
     last = whole.as_of - timedelta(days=horizon)
-    regular = [last - timedelta(days=28 * k) for k in range(13)]
-    before = [p.dates[0] - timedelta(days=21) for p in promotions.values()]
-    return regular + [day for day in before if regular[-1] <= day < whole.as_of - timedelta(days=22)]
+    spans = dict.fromkeys([last - timedelta(days=_EVERY_DAYS * k) for k in range(_REGULAR)], horizon)
+    for promotion in promotions.values():
+        if promotion.dates[0] < whole.as_of:
+            origin = promotion.dates[0] - timedelta(days=EVENT_LEAD_DAYS)
+            spans[origin] = max(spans.get(origin, 0), horizon, EVENT_LEAD_DAYS + len(promotion.dates) + 1)
+    return spans
 
 
-def _judged(course: Course, whole: Activity, known: Sequence[Promotion]) -> list[pd.DataFrame]:
-    seen = course.activity
-    begin, horizon = seen.n_history, len(course.dates)
-    on_event = np.zeros(horizon, dtype=bool)
-    for day in course.calendar.ahead:
-        on_event[day.day - begin] |= day.inside
-    frames = []
-    for metric, samples, values in (("dau", course.dau, whole.whole[0]), ("dat", course.dat, whole.whole[1])):
-        total = samples[:, seen.lead] if seen.lead >= 0 else samples.sum(axis=1)
-        actual = np.where(values > 0, values, np.nan)  # closed days are no evidence of how good a forecast is
-        frame = pd.DataFrame(
-            {
-                "as_of": pd.Timestamp(seen.as_of),
-                "date": course.dates,
-                "horizon": np.arange(1, horizon + 1),
-                "metric": metric,
-                "on_event": on_event,
-                "actual": actual[begin : begin + horizon],
-            }
+def _assumptions(whole: Activity, promotions: Sequence[Promotion], skipped: int) -> tuple[str, ...]:
+    lines = ["dates, intensity and inventory of every promotion are taken as known at every origin"]
+    unsigned = [p.id for p in promotions if p.expected is not None and p.expected.signed_at is None]
+    if unsigned:
+        names = ", ".join(unsigned[:5]) + (f" and {len(unsigned) - 5} more" if len(unsigned) > 5 else "")
+        lines.append(f"estimates without signed_at are taken as known at every origin: {names}")
+    if (whole.hidden_log > 0).any():
+        days = int((whole.hidden_log > 0).sum())
+        lines.append(
+            f"DAT of days with a limit ({days}) is judged with half of what was turned away added, as it is forecast"
         )
-        for q, row in zip(QUANTILES, np.quantile(total, QUANTILES, axis=0), strict=True):
-            frame[q] = row
-        frame["seasonal_naive"] = seasonal_naive(actual[:begin], horizon)
-        frame["last_year_times_growth"] = last_year_times_growth(actual[:begin], horizon, known, seen)
-        frames.append(frame[np.isfinite(frame["actual"])])
-    return frames
-
-
-def seasonal_naive(past: Floats, horizon: int) -> Floats:
-    """(horizon,) value of the same weekday in the last known week.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> seasonal_naive(np.arange(14.0), 8).tolist()
-    [7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 7.0]
-    """
-    week = np.array([_last_known(past[len(past) - 7 + k :: -7]) for k in range(7)])
-    return np.asarray(np.resize(week, horizon))
-
-
-def _last_known(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known[0]) if len(known) else float("nan")
-
-
-def last_year_times_growth(past: Floats, horizon: int, promotions: Sequence[Promotion], seen: Activity) -> Floats:
-    """(horizon,) the day 52 weeks before, on promotion days that of the kind's last promotion, times growth.
-
-    Growth is the last four weeks' median over that of the same weeks 52 weeks before (for a promotion day: of the
-    weeks before that promotion). NaN where history is too short: what an analyst would do with a spreadsheet.
-    """
-    begin = len(past)
-    recent = np.nanmedian(past[-28:])
-    result = np.full(horizon, np.nan)
-    for h in range(horizon):
-        if begin + h - 364 >= 0:
-            # More than a year ahead there is no day 52 weeks before yet.
-            result[h] = past[begin + h - 364] * _growth(past, begin - 364, recent) if h < 364 else np.nan
-    for coming in promotions:
-        start = seen.day_of(coming.dates[0])
-        previous = [p for p in promotions if p.kind == coming.kind and 28 <= seen.day_of(p.dates[-1]) < begin]
-        if start < begin or not previous:
-            continue
-        model = previous[-1]
-        # Last days are aligned: a first day of a few evening hours may be missing in one of them.
-        shift = seen.day_of(coming.dates[-1]) - seen.day_of(model.dates[-1])
-        growth = _growth(past, seen.day_of(model.dates[0]) - 7, recent)
-        for day in coming.dates:
-            at = seen.day_of(day)
-            if begin <= at < begin + horizon and 0 <= at - shift < begin:
-                result[at - begin] = past[at - shift] * growth
-    return result
-
-
-def _growth(past: Floats, before: int, recent: float) -> float:
-    window = past[max(before - 28, 0) : max(before, 0)]
-    return float(recent / np.nanmedian(window)) if np.isfinite(window).any() else float("nan")
-
-
-def _by_horizon(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    parts = [("all", frame)]
-    for low, high in HORIZONS:
-        label = f"{low}–{high}" if high < 400 else f"{low}+"
-        parts.append((label, frame[frame["horizon"].between(low, high)]))
-    return parts
-
-
-def _scores(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
-    actual = frame["actual"].to_numpy(dtype=float)
-    q = {level: frame[level].to_numpy(dtype=float) for level in QUANTILES}
-    scores = {"forecast": _points(actual, q[0.5]) | _intervals(actual, q)}
-    for rule in ("seasonal_naive", "last_year_times_growth"):
-        values = frame[rule].to_numpy(dtype=float)
-        known = np.isfinite(values)
-        if known.any():
-            scores[rule] = _points(actual[known], values[known])
-    return scores
-
-
-def _points(actual: Floats, middle: Floats) -> dict[str, float]:
-    error = middle - actual
-    return {"wape": float(np.abs(error).sum() / actual.sum()), "bias": float(error.sum() / actual.sum())}
-
-
-def _intervals(actual: Floats, q: dict[float, Floats]) -> dict[str, float]:
-    low, high = q[0.05], q[0.95]
-    score = high - low + 20 * (np.clip(low - actual, 0, None) + np.clip(actual - high, 0, None))
-    losses = {level: pinball(actual, values, level) for level, values in q.items()}
-    return {
-        "coverage_80": float(np.mean((actual >= q[0.1]) & (actual <= q[0.9]))),
-        "coverage_90": float(np.mean((actual >= low) & (actual <= high))),
-        "width_90": float((high - low).sum() / actual.sum()),
-        "interval_score_90": float(score.sum() / actual.sum()),
-        "pinball": float(np.mean(list(losses.values()))),
-        "pinball_99": losses[0.99],
-    }
-
-
-def pinball(actual: Floats, forecast: Floats, probability: float) -> float:
-    """Pinball loss of a quantile forecast, as a fraction of the sum of actuals.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> round(pinball(np.array([10.0]), np.array([12.0]), 0.9), 3)
-    0.02
-    """
-    error = actual - forecast
-    return float(np.maximum(probability * error, (probability - 1) * error).sum() / actual.sum())
+    lines.append("rules have intervals from their own past errors, on promotion days from three past promotions on")
+    if skipped:
+        lines.append(f"{skipped} origins had too little history before them and are left out")
+    return tuple(lines)

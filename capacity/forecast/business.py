@@ -15,6 +15,8 @@ PRIOR_BIAS_SD = 0.2
 PRIOR_WORTH = 3.0  # past estimates that weigh as much as the stated spread
 # Both look at last year's promotion: their errors are not independent, and two agreeing voices are less than two.
 SHARED = 0.3
+Z90 = 3.29  # standard deviations between the ends of a normal's 90 % interval
+_TOO_FAR = 2.7  # of a chi-square with one degree of freedom: one time in ten by chance
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Voice:
     q05: float
     q50: float
     q95: float
+
+    def on_log_scale(self) -> tuple[float, float]:
+        """Return its middle and its standard deviation, both of the log."""
+        return float(np.log(self.q50)), float(max(np.log(self.q95 / self.q05) / Z90, 1e-6))
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,11 @@ class BusinessEstimate(Result):
             for name, voice in three.items()
         ]
         return pd.DataFrame(rows)
+
+    def contradicts(self, metric: str) -> bool:
+        """Tell whether history and the corrected estimate lie further apart than both claims allow."""
+        (a, sa), (b, sb) = (self.opinions[metric][name].on_log_scale() for name in ("history", "business_corrected"))
+        return apart((a, sa), (b, sb)) > _TOO_FAR
 
     def _weight(self, metric: str, voice: str) -> float | None:
         own = self.weights[metric]
@@ -128,8 +139,14 @@ def combine(history: tuple[float, float], business: tuple[float, float]) -> tupl
     weight = float(np.clip((sa**2 - covariance) / (sa**2 + sb**2 - 2 * covariance), 0.0, 1.0))
     variance = weight**2 * sb**2 + (1 - weight) ** 2 * sa**2 + 2 * weight * (1 - weight) * covariance
     # Two voices further apart than both claims allow: at least one is wrong, and nobody knows which.
-    apart = (a - b) ** 2 / (sa**2 + sb**2 - 2 * covariance)
-    return a + weight * (b - a), float(np.sqrt(variance * max(1.0, apart / 2.7))), weight
+    widened = max(1.0, apart(history, business) / _TOO_FAR)
+    return a + weight * (b - a), float(np.sqrt(variance * widened)), weight
+
+
+def apart(history: tuple[float, float], business: tuple[float, float]) -> float:
+    """Squared distance of two opinions (mean, sd) over the variance that both claims allow it."""
+    (a, sa), (b, sb) = history, business
+    return float((a - b) ** 2 / (sa**2 + sb**2 - 2 * SHARED * sa * sb))
 
 
 def voice(mean: float, sd: float) -> Voice:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,10 @@ from capacity.forecast.activity import Activity, lead_effect
 from capacity.forecast.base import Base, base_design, fit_base
 from capacity.forecast.calendar import a_year_before, country_holidays
 from capacity.forecast.closed import holiday_days
-from capacity.forecast.effects import CONVERSION_PRIOR, DAU_PRIOR, EffectForecast, Prior, forecast_effects
-from capacity.forecast.events_of import Calendar, calendar_of, observations, remembered
+from capacity.forecast.effects import CONVERSION_PRIOR, DAU_PRIOR, EffectForecast, forecast_effects
+from capacity.forecast.eventdays import EventDay
+from capacity.forecast.events_of import Calendar, calendar_of, observations, once_more, remembered
+from capacity.forecast.hierarchy import Observations, Prior
 from capacity.forecast.segments import add_up, deviations
 from capacity.promotion import Promotion
 
@@ -27,14 +30,21 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Metric:
-    """Forecast of one metric (log DAU, or log DAT per DAU)."""
+    """Forecast of one metric (log DAU, or log DAT per DAU).
+
+    ``seen`` are the observations behind ``effects``; ``at`` the days ahead that effects are forecast for;
+    ``course_variance`` (horizon,) that of the whole's ordinary course.
+    """
 
     base: Base
+    seen: Observations
+    at: npt.NDArray[np.intp]
     effects: EffectForecast
     lead: Floats
     logs: Floats
     middle: Floats
     event: Floats
+    course_variance: Floats
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ def forecast_course(
     lessons: "Lessons | None",
     n_samples: int,
     seed: int,
+    promotion: Promotion | None = None,
 ) -> Course:
     """Forecast the days after the history, with all promotions known to fall into them.
 
@@ -80,6 +91,8 @@ def forecast_course(
         What reviews taught.
     n_samples, seed : int
         Futures to draw.
+    promotion : Promotion, optional
+        Ask also how much one more past promotion like this one would narrow the effects.
     """
     calendar = calendar_of(everything, activity, timezone=timezone, horizon=horizon)
     dates = activity.dates(horizon)
@@ -88,6 +101,7 @@ def forecast_course(
     rng = np.random.default_rng(seed)
     taught = adjust.taught_shifts(lessons, everything, activity.as_of)
     past = [p for p in everything if activity.day_of(p.dates[0]) < 0]
+    imagined = once_more(promotion, everything, activity, ZoneInfo(timezone)) if promotion is not None else []
     logs = _logs(activity)
     parts = {}
     for name, prior in (("dau", DAU_PRIOR), ("dat_per_dau", CONVERSION_PRIOR)):
@@ -98,9 +112,11 @@ def forecast_course(
             prior=prior,
             shifts=taught.get(name, {}),
             volumes=_remembered_logs(past, name),
+            hidden_sd=activity.hidden_sd * (name == "dat_per_dau"),
             calendar=calendar,
             past=past,
             timezone=timezone,
+            imagined=imagined,
             n_samples=n_samples,
             rng=rng,
         )
@@ -153,9 +169,11 @@ def _forecast_metric(
     prior: Prior,
     shifts: dict[str, float],
     volumes: dict[str, float],
+    hidden_sd: Floats,
     calendar: Calendar,
     past: Sequence[Promotion],
     timezone: str,
+    imagined: Sequence[EventDay],
     n_samples: int,
     rng: np.random.Generator,
 ) -> Metric:
@@ -164,7 +182,8 @@ def _forecast_metric(
     lead = lead_effect(effects, activity)
     who = slice(activity.lead, activity.lead + 1) if activity.lead >= 0 else slice(None)
     noise = float(base.noise_variance[who].mean())
-    seen = observations(calendar, base, lead, noise=noise, course=base.inside_variance[who].mean(axis=0))
+    course = base.inside_variance[who].mean(axis=0)
+    seen = observations(calendar, base, lead, noise=noise, course=course, hidden_sd=hidden_sd)
     early = np.nanmean(lead_effect(base.inside[:, :28], activity))
     seen = remembered(seen, past, activity, base, timezone=timezone, volumes=volumes, level=float(early))
     days = calendar.ahead
@@ -180,6 +199,7 @@ def _forecast_metric(
         shifts=shifts,
         n_samples=n_samples,
         rng=rng,
+        imagined=imagined,
     )
     kinds = sorted({day.kind for day in (*calendar.past, *days)})
     by_kind, spread = deviations(effects, lead, calendar.past, kinds)
@@ -198,4 +218,14 @@ def _forecast_metric(
             h, size = day.day - activity.n_history, min(day.cover * day.intensity, 2.0)
             middle[:, h] += size * by_kind[day.kind]
             events[:, :, h] += size * (by_kind[day.kind][None] + strays[:, :, order[day.promotion]])
-    return Metric(base, forecast, lead, base.draw(rng, n_samples) + events, base.middle + middle, middle)
+    drawn = base.draw(rng, n_samples)
+    variance = np.tensordot(drawn, _weights(activity), axes=(1, 0)).var(axis=0)
+    return Metric(base, seen, at, forecast, lead, drawn + events, base.middle + middle, middle, variance)
+
+
+def _weights(activity: Activity) -> Floats:
+    """(segments,) parts of the whole: all in the total where there is one, else by volume."""
+    if activity.lead >= 0:
+        return np.asarray(np.arange(len(activity.segments)) == activity.lead, dtype=float)
+    volume = np.nanmedian(activity.dau, axis=1)
+    return np.asarray(volume / volume.sum())

@@ -10,6 +10,7 @@ import xarray as xr
 
 from capacity.forecast.activity import TOTAL
 from capacity.forecast.business import BusinessEstimate
+from capacity.forecast.doubt import Doubt
 from capacity.promotion import Promotion
 from capacity.result import Result
 
@@ -38,11 +39,16 @@ class Demand(Result):
         season, holiday, event, review (what business and lessons moved); ``closed`` days have users or orders of 0
         instead.
     evidence : DataFrame
-        Past promotions that the events' effects rest on: effect seen, and error when forecast from the others.
+        Past promotions that the events' effects rest on: promotion, kind, metric, largest_factor (effect seen on its
+        strongest day), weight (by how many per cent the middle forecast of the day of most orders would move had its
+        uplift been one per cent more; what is left to 1 is the pool of kinds and the prior), left_out_error and
+        left_out_sd (error when forecast from the others, and the one expected).
+    doubt : Doubt or None
+        Where the width on the day of most orders comes from, and what would narrow it.
     why, assumptions : tuple of str
         What drives the numbers and how thin it is; every default that was used.
     history : DataFrame
-        date, dau, dat of the whole, for the figure.
+        date, dau, dat of the whole; dat with what limits hid.
     dau_is_upper_bound : bool
         Whether the total is a sum over segments, in which a person may count twice.
 
@@ -60,6 +66,7 @@ class Demand(Result):
     business: BusinessEstimate | None
     components: pd.DataFrame
     evidence: pd.DataFrame
+    doubt: Doubt | None
     why: tuple[str, ...]
     assumptions: tuple[str, ...]
     history: pd.DataFrame

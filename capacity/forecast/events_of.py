@@ -1,7 +1,7 @@
 """Promotions of a workspace as event days of the history and of the days ahead, and the effects the past ones had."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from capacity.forecast.activity import Activity
 from capacity.forecast.base import Base
-from capacity.forecast.effects import Observations
 from capacity.forecast.eventdays import REACH, EventDay, event_days
+from capacity.forecast.hierarchy import Observations
 from capacity.promotion import Promotion
 
 Floats = npt.NDArray[np.float64]
@@ -71,10 +71,13 @@ def _days_of(promotion: Promotion, activity: Activity, zone: ZoneInfo) -> list[E
     )
 
 
-def observations(calendar: Calendar, base: Base, effect: Floats, *, noise: float, course: Floats) -> Observations:
+def observations(
+    calendar: Calendar, base: Base, effect: Floats, *, noise: float, course: Floats, hidden_sd: Floats
+) -> Observations:
     """Effects of past promotions on days where they are known.
 
-    ``effect`` (days,) of history, ``noise`` the variance of a day, ``course`` (days,) that of the ordinary course.
+    ``effect`` (days,) of history, ``noise`` the variance of a day, ``course`` (days,) that of the ordinary course,
+    ``hidden_sd`` (days,) the doubt of what limits hid.
     """
     known = [day for day in calendar.past if np.isfinite(effect[day.day])]
     at, row = np.unique([day.day for day in known], return_inverse=True)
@@ -85,6 +88,7 @@ def observations(calendar: Calendar, base: Base, effect: Floats, *, noise: float
         effect=effect[at],
         variance=np.full(len(at), noise),
         shared_sd=np.sqrt(course[at]),
+        hidden_sd=hidden_sd[at],
         weekday=base.weekday[[day.day for day in known]] if known else np.zeros(0),
     )
 
@@ -124,5 +128,19 @@ def remembered(
         effect=np.array(effects),
         variance=np.array(variances),
         shared_sd=np.array(shared),
+        hidden_sd=np.concatenate([seen.hidden_sd, np.zeros(len(effects) - len(seen.effect))]),
         weekday=np.array(weekdays),
     )
+
+
+def once_more(
+    promotion: Promotion, everything: Iterable[Promotion], activity: Activity, zone: ZoneInfo
+) -> list[EventDay]:
+    """Days of one more promotion like this one, a year before the first of its kind that is known."""
+    known = [past for past in everything if past.kind == promotion.kind and past.starts_at <= promotion.starts_at]
+    years = 1 + max(round((promotion.starts_at - past.starts_at).days / 365.25) for past in known)
+    return [
+        replace(day, promotion=f"{promotion.id} once more", day=day.day - 365 * years, years=day.years - years)
+        for day in _days_of(promotion, activity, zone)
+        if day.inside
+    ]

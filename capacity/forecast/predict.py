@@ -7,11 +7,13 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from capacity.forecast import adjust, explain
+from capacity.forecast import explain
 from capacity.forecast.activity import Activity, activity_arrays
 from capacity.forecast.course import Course, Metric, as_known, forecast_course
 from capacity.forecast.demand import Demand
-from capacity.forecast.events_of import Calendar
+from capacity.forecast.doubt import doubt
+from capacity.forecast.heard import hear
+from capacity.forecast.hidden import with_hidden
 from capacity.promotion import Promotion, Promotions
 
 if TYPE_CHECKING:
@@ -49,7 +51,9 @@ def forecast_demand(
     seed : int
         Equal seeds give equal futures.
     hidden : DataFrame, optional
-        date, dat: orders that limits turned away on past days. Without it a limited day's DAT is taken as it is.
+        date, dat: orders known to have been lost to limits on past days. Without it they are told from the requests
+        that ``daily_activity`` knows to have been rejected on past promotion days: between none and all of them, as
+        people come back, with the doubt counted.
 
     Returns
     -------
@@ -83,10 +87,11 @@ def forecast_demand(
     >>> print(demand.why[0])
     no past promotion of the kind '618' is in the history: ...
     """
-    activity = activity_arrays(daily_activity, promotion, hidden)
+    activity = activity_arrays(daily_activity, promotion)
     everything = as_known(
         list(({p.id: p for p in promotions.values()} | {promotion.id: promotion}).values()), activity.as_of
     )
+    activity = with_hidden(activity, daily_activity, everything, hidden)
     course = forecast_course(
         activity,
         everything,
@@ -96,6 +101,7 @@ def forecast_demand(
         lessons=lessons,
         n_samples=n_samples,
         seed=seed,
+        promotion=promotion,
     )
     known = promotion.as_of(activity.as_of)
     return _demand(course, known, everything, lessons=lessons, country=daily_activity.country)
@@ -109,62 +115,39 @@ def _demand(
     lessons: "Lessons | None",
     country: str | None,
 ) -> Demand:
-    activity, calendar, parts, dates = course.activity, course.calendar, course.parts, course.dates
-    dau, dat = course.dau, course.dat
-    weight = _weight_of(promotion, calendar, activity, len(dates))
-    dau, dat, business, review = adjust.with_business(dau, dat, promotion, everything, activity, weight)
-    dat, sold_out = adjust.capped(dat, promotion, activity, weight)
+    activity, parts, dates = course.activity, course.parts, course.dates
+    heard = hear(course, promotion, everything)
     components = pd.concat(
         [
-            _components(name, part, activity, dates, review=review[name] * weight, closed=closed)
+            _components(name, part, activity, dates, review=heard.review[name] * heard.weight, closed=closed)
             for (name, part), closed in zip(parts.items(), course.closed, strict=True)
         ],
         ignore_index=True,
     )
-    evidence = explain.evidence_frame(
-        {name: (part.effects, part.lead) for name, part in parts.items()}, everything, calendar, activity
-    )
-    why = explain.reasons(
-        promotion,
-        activity,
-        parts["dau"].effects,
-        parts["dat_per_dau"].effects,
-        calendar=calendar,
-        evidence=evidence,
-        business=business,
-        sold_out=sold_out,
-        closed=course.closed,
-        orders=np.median(dat[:, activity.lead] if activity.lead >= 0 else dat.sum(axis=1), axis=0),
-        everything=everything,
-    )
+    found = doubt(course, heard, promotion, everything)
+    evidence = explain.evidence_frame(course, everything, day=None if found is None else found.day)
+    why = explain.reasons(promotion, course, heard, evidence=evidence, found=found, everything=everything)
     history = pd.DataFrame({"date": activity.dates(0), "dau": activity.whole[0], "dat": activity.whole[1]})
     names = [*activity.segments, *(name for name, _ in activity.ended)]
     coordinates = {"date": dates.to_numpy(), "segment": np.array(names, dtype=object)}
     dims = ("sample", "date", "segment")
-    dau, dat = (np.pad(values, ((0, 0), (0, len(activity.ended)), (0, 0))) for values in (dau, dat))
+    padded = ((0, 0), (0, len(activity.ended)), (0, 0))
+    dau, dat = (np.pad(values, padded) for values in (heard.dau, heard.dat))
     return Demand(
         promotion=promotion,
         as_of=activity.as_of,
         dau=xr.DataArray(dau.transpose(0, 2, 1), dims=dims, coords=coordinates, name="dau"),
         dat=xr.DataArray(dat.transpose(0, 2, 1), dims=dims, coords=coordinates, name="dat"),
-        business=business,
+        business=heard.business,
         components=components,
         evidence=evidence,
+        doubt=found,
         why=why,
         assumptions=explain.assumptions(course, country=country, lessons=lessons, promotion=promotion),
         history=history,
         dau_is_upper_bound=activity.lead < 0 and len(activity.segments) > 1,
         past=tuple(p for p in everything if activity.day_of(p.dates[0]) < activity.n_history),
     )
-
-
-def _weight_of(promotion: Promotion, calendar: Calendar, activity: Activity, horizon: int) -> Floats:
-    """(horizon,) share of each day's activity that lies in the promotion."""
-    weight = np.zeros(horizon)
-    for day in calendar.ahead:
-        if day.promotion == promotion.id and day.inside:
-            weight[day.day - activity.n_history] = day.cover
-    return weight
 
 
 def _components(

@@ -4,7 +4,8 @@ from capacity.history.daily_activity import DailyActivity
 from capacity.history.draft import draft_services
 from capacity.history.ingest_report import IngestReport
 from capacity.history.ingestion import ingest
+from capacity.history.order_requests import order_requests
 from capacity.history.store import Store
 from capacity.history.traffic import Traffic
 
-__all__ = ["DailyActivity", "IngestReport", "Store", "Traffic", "draft_services", "ingest"]
+__all__ = ["DailyActivity", "IngestReport", "Store", "Traffic", "draft_services", "ingest", "order_requests"]

@@ -1,8 +1,9 @@
 """People and orders by day and segment."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import ClassVar, Self
 
 import pandas as pd
@@ -30,6 +31,8 @@ class DailyActivity(Result):
         Of the holiday calendar; None when unknown.
     as_of
         The first day that is not known; None when nothing is hidden.
+    ask_order_requests
+        Reads `order_requests`; asked when first needed.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class DailyActivity(Result):
     timezone: str
     country: str | None = None
     as_of: date | None = None
+    ask_order_requests: Callable[[], pd.DataFrame] | None = None
 
     @classmethod
     def from_frame(
@@ -83,6 +87,22 @@ class DailyActivity(Result):
         if self.as_of is not None:
             return self.as_of
         return None if self.frame.empty else self.frame["date"].max().date() + timedelta(days=1)
+
+    def with_order_requests(self, ask: Callable[[], pd.DataFrame]) -> Self:
+        """Return the same days, with a way to learn what limits turned away; `ask` is called when first needed."""
+        return replace(self, ask_order_requests=ask)
+
+    @cached_property
+    def order_requests(self) -> pd.DataFrame | None:
+        """Requests a day to the services that count transactions; None where nobody can tell.
+
+        Columns date, service, requests, rejected, covered_fraction, per_dat; see
+        :func:`capacity.history.order_requests.order_requests`. Days at or after `as_of` are not among them.
+        """
+        if self.ask_order_requests is None:
+            return None
+        rows = self.ask_order_requests()
+        return rows if self.as_of is None else rows[rows["date"] < pd.Timestamp(self.as_of)]
 
     def totals(self) -> pd.DataFrame:
         """Return the whole company by day.

@@ -52,8 +52,14 @@ def before(table: Any, moment: datetime) -> Any:
 
 def between(table: Any, starts_at: datetime, ends_at: datetime, services: Sequence[str] | None) -> Any:
     """Keep the rows that start in a span, of some services or all."""
-    kept = table.filter(table.ts >= _literal(table, starts_at), table.ts < _literal(table, ends_at))
-    return kept if services is None else kept.filter(kept.service.isin(list(services)))
+    return of_services(
+        table.filter(table.ts >= _literal(table, starts_at), table.ts < _literal(table, ends_at)), services
+    )
+
+
+def of_services(table: Any, services: Sequence[str] | None) -> Any:
+    """Keep the rows of some services, or of all."""
+    return table if services is None else table.filter(table.service.isin(list(services)))
 
 
 def without_tests(table: Any) -> Any:

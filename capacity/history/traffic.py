@@ -126,8 +126,13 @@ class Traffic:
         frame = self._frame(widths).sort_values(["service", "covered_s", "interval_s"])
         return frame.groupby("service")["interval_s"].last().astype("int64")
 
-    def daily(self) -> pd.DataFrame:
+    def daily(self, services: Sequence[str] | None = None) -> pd.DataFrame:
         """Sum by local day and service.
+
+        Parameters
+        ----------
+        services
+            Only these; all when left out.
 
         Returns
         -------
@@ -136,7 +141,7 @@ class Traffic:
             test_requests, bot_requests (NaN where never told), covered_fraction (share of the day that rows speak for:
             a day with gaps has missing requests, not few).
         """
-        frame = self._frame(lambda rows: rollup.daily(rows, self._clock))
+        frame = self._frame(lambda rows: rollup.daily(rollup.of_services(rows, services), self._clock))
         days = frame["day"].to_numpy(dtype="int64").astype("datetime64[D]")
         length = day_lengths_s(days, self.timezone)
         frame.insert(0, "date", pd.Series(days.astype("datetime64[us]"), index=frame.index))

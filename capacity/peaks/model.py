@@ -13,6 +13,7 @@ from capacity.graph import total_rates
 from capacity.peaks import priors
 from capacity.peaks.arrivals import Arrivals
 from capacity.peaks.burst import MEDIAN_OF_60
+from capacity.peaks.business import peak_estimate, seen_peaks
 from capacity.peaks.entries import event_axes, forecast_volume
 from capacity.peaks.events import EventDraws, EventForecast, draw_event, predict_event
 from capacity.peaks.evidence import MinuteGrid
@@ -95,13 +96,17 @@ def forecast_peaks(
     futures, outcome, reach = draw(picture, learnt, taught, dau, dat, np.random.default_rng(seed))
     tps = transaction_rate(services, picture, outcome, futures, learnt.transaction_share)
     why, assumptions = explain(services, picture, learnt, taught, reach, notes)
+    business = peak_estimate(demand.promotion, demand.past, tps, seen_peaks(services, picture))
+    if business is not None:
+        counting = [name for name in picture.names if services[name].counts_as == "transaction"]
+        why |= {name: (*why[name], business.summary()) for name in counting}
     entry_names = tuple(picture.names[i] for i in picture.entries.index)
     return make_peaks(
         promotion=demand.promotion, as_of=demand.as_of, demand=demand, services=picture.names,
         phases=picture.line.phases, entries=entry_names, peak_qps=outcome.peak_qps, peak_at_s=outcome.peak_at_s,
         factors=outcome.factors, peak_tps=tps, seconds_known=seconds_known(picture, learnt.seconds), why=why,
         assumptions=(*assumptions, *getattr(demand, "assumptions", ())),
-        arrivals=_arrivals(picture, learnt, futures, outcome),
+        arrivals=_arrivals(picture, learnt, futures, outcome), business=business,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from capacity.errors import InputError
 from capacity.peaks.arrivals import Arrivals
+from capacity.peaks.business import PeakEstimate
 from capacity.result import Result, quantiles
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Peaks(Result):
     assumptions : tuple of str
     demand : Demand or None
         What it was made from.
+    business : PeakEstimate or None
+        The business's estimate of orders in the worst second beside the forecast; not kept in files.
     arrivals : Arrivals
         For `entry_rates`.
     """
@@ -66,6 +69,7 @@ class Peaks(Result):
     assumptions: tuple[str, ...]
     arrivals: Arrivals
     demand: Any = None
+    business: PeakEstimate | None = None
 
     units: ClassVar[dict[str, str]] = {
         "q05": "requests/s",
@@ -131,7 +135,7 @@ class Peaks(Result):
         note = f"what-if: demand multiplied by {factor:g}; bursts keep their ratio"
         return with_fields(
             self, peak_qps=self.peak_qps * factor, factors=factors, peak_tps=self.peak_tps * factor, arrivals=moved,
-            demand=demand, assumptions=(*self.assumptions, note),
+            demand=demand, business=None, assumptions=(*self.assumptions, note),
         )  # fmt: skip
 
     def entry_rates(
@@ -225,6 +229,7 @@ def make_peaks(
     why: Mapping[str, tuple[str, ...]],
     assumptions: tuple[str, ...],
     arrivals: Arrivals,
+    business: PeakEstimate | None = None,
 ) -> Peaks:
     """Name plain arrays' dimensions and bind them into a result."""
     coords = {"phase": list(phases), "service": list(services)}
@@ -238,5 +243,5 @@ def make_peaks(
             coords={"entry_service": list(entries), "factor": list(FACTORS)},
         ),
         peak_tps=peak_tps, seconds_known=seconds_known, why=why, assumptions=assumptions, arrivals=arrivals,
-        demand=demand,
+        demand=demand, business=business,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from capacity.peaks.picture import Picture
 from capacity.peaks.priors import Floats
 from capacity.peaks.simulate import Futures, Outcome
 
-_PLAUSIBLE = 20.0
+PLAUSIBLE = 20.0
 
 
 def transaction_rate(
@@ -26,11 +26,11 @@ def transaction_rate(
         peak = outcome.peak_qps[:, :, service].max(1)
         if not peak.any():
             continue
-        ratio = _observed_ratio(picture, service)
+        ratio = observed_ratio(picture, service)
         if service in entry_of and not picture.calls[:, [service]].nnz:
             # The promotion's own requests per order, as learnt from past ones.
             return np.asarray(peak / np.maximum(outcome.factors[:, entry_of[service], 2], 1e-9))
-        return np.asarray(peak / (ratio if np.isfinite(ratio) and ratio < _PLAUSIBLE else 1.0))
+        return np.asarray(peak / (ratio if np.isfinite(ratio) and ratio < PLAUSIBLE else 1.0))
     if not picture.entries.index.size or not transaction_share.max(initial=0.0) > 0:
         return np.zeros(futures.dat.shape[0])
     k = int(transaction_share.argmax())
@@ -38,7 +38,7 @@ def transaction_rate(
     return np.asarray(dau * dat_per_dau * share / 60.0 * burst)
 
 
-def _observed_ratio(picture: Picture, service: int) -> float:
+def observed_ratio(picture: Picture, service: int) -> float:
     """Return requests to a service per order, median of the last half year."""
     daily = picture.daily
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -2,9 +2,13 @@
 
 from capacity.report.index import write_index
 from capacity.report.narrate import (
+    backtest_by_horizon,
+    backtest_scores,
     gate_exceptions,
     headroom,
     largest_peaks,
+    leant_on,
+    past_forecasts,
     plan_actions,
     plan_ladder,
     plan_services,
@@ -12,22 +16,36 @@ from capacity.report.narrate import (
     sentences,
     show_each,
     table,
+    what_narrows,
+    where_doubt_comes_from,
     worst_peaks,
 )
 from capacity.report.run import ReportRun, list_runs, run_reports
 from capacity.report.shelf import REPORTS, Parameter, check_parameters, read_parameters
-from capacity.report.verdict import forecast_verdict, plan_verdict, record, review_verdict, saturation_verdict
+from capacity.report.verdict import (
+    backtest_verdict,
+    forecast_verdict,
+    plan_verdict,
+    record,
+    review_verdict,
+    saturation_verdict,
+)
 
 __all__ = [
     "REPORTS",
     "Parameter",
     "ReportRun",
+    "backtest_by_horizon",
+    "backtest_scores",
+    "backtest_verdict",
     "check_parameters",
     "forecast_verdict",
     "gate_exceptions",
     "headroom",
     "largest_peaks",
+    "leant_on",
     "list_runs",
+    "past_forecasts",
     "plan_actions",
     "plan_ladder",
     "plan_services",
@@ -41,6 +59,8 @@ __all__ = [
     "sentences",
     "show_each",
     "table",
+    "what_narrows",
+    "where_doubt_comes_from",
     "worst_peaks",
     "write_index",
 ]

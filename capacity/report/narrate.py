@@ -1,16 +1,17 @@
 """Pieces of a report's page that are not results of their own: sentences, short tables, runs of figures."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from capacity.display import escape, format_percent, to_html, to_text
+from capacity.display import escape, format_number, format_percent, to_html, to_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from capacity.display.figures import Chart
-    from capacity.forecast import Demand
+    from capacity.forecast import Backtest, Demand
     from capacity.loadtest import LoadTests
     from capacity.peaks import Peaks
     from capacity.plan import Plan
@@ -90,6 +91,101 @@ def promotion_days(demand: "Demand") -> Table:
     frame = demand.to_frame()
     first, last = (pd.Timestamp(demand.promotion.dates[place]) for place in (0, -1))
     return Table(frame[frame["date"].between(first - day, last + day)], demand.units)
+
+
+def past_forecasts(result: "Backtest", *, kind: str = "") -> Table:
+    """Return past promotions beside what was forecast three weeks before: misses first, then those of a kind."""
+    import pandas as pd
+
+    events = result.events
+    order = events.assign(other=events["kind"] != kind).sort_values(
+        ["inside_90", "other", "as_of"], ascending=[True, True, False], kind="stable"
+    )
+    rows = [
+        {
+            "promotion": row["promotion"],
+            "metric": row["metric"],
+            "past_known": row["known_of_kind"],
+            "actual": row["actual"],
+            "forecast": row["q50"],
+            "90_%_interval": f"{format_number(row['q05'])} – {format_number(row['q95'])}",
+            "inside": row["inside_90"],
+            "error": format_percent(row["error"]),
+            "history_alone": row["history_alone"],
+            "business": row["business"],
+            "last_year_×_growth": row["last_year_times_growth"],
+        }
+        for row in order.head(MOST_ROWS + 2).to_dict(orient="records")
+    ]
+    return Table(pd.DataFrame(rows))
+
+
+def backtest_scores(result: "Backtest") -> Table:
+    """Return error, coverage, width and scores over all days ahead, the forecast beside history alone and the rules."""
+    frame = result.to_frame()
+    chosen = frame[frame["days_ahead"] == "all"]
+    return _scores(chosen, ["metric", "days", "method"], ["pinball", "error_ratio", "interval_score_ratio"])
+
+
+def backtest_by_horizon(result: "Backtest") -> Table:
+    """Return the forecast's error, coverage and width by days ahead."""
+    frame = result.to_frame()
+    chosen = frame[(frame["method"] == "forecast") & (frame["days_ahead"] != "all")]
+    return _scores(chosen, ["metric", "days", "days_ahead", "clusters"], ["interval_score_90", "pinball"])
+
+
+def _scores(frame: "pd.DataFrame", names: list[str], more: list[str]) -> Table:
+    """Show scores that are shares as percentages, the three coverages in one column."""
+    # Rounded down: what held 99.6 % must not read as having held always.
+    held = [
+        " · ".join(_whole_percent(row[f"coverage_{percent}"]) for percent in (80, 90, 95))
+        for row in frame.to_dict(orient="records")
+    ]
+    error, bias, width = ([format_percent(value) for value in frame[name]] for name in ("wape", "bias", "width_90"))
+    shown = frame[[*names, "n"]].assign(error=error, bias=bias, held=held, width=width)
+    shown = shown.assign(**{name: frame[name] for name in more})
+    if "method" in shown:
+        shown["method"] = shown["method"].str.replace("_", " ")
+    short = {"interval_score_ratio": "score_ratio", "interval_score_90": "score", "days_ahead": "ahead"}
+    shown = shown.rename(columns=short)
+    return Table(
+        shown, {"held": "80 · 90 · 95 %", "width": "90 %, of actual", "error": "of actual", "bias": "of actual"}
+    )
+
+
+def _whole_percent(share: float) -> str:
+    return "–" if math.isnan(share) else str(math.floor(100 * share + 1e-9))
+
+
+def leant_on(demand: "Demand") -> Table:
+    """Return the past promotions that a forecast leans on, those of its kind first, with their weights."""
+    frame = demand.evidence
+    order = frame.assign(other=frame["kind"] != demand.promotion.kind).sort_values(
+        ["metric", "other", "promotion"], kind="stable"
+    )
+    shares = {name: [format_percent(value) for value in order[name]] for name in ("weight", "left_out_error")}
+    return Table(order.drop(columns=["other", "left_out_sd"]).assign(**shares))
+
+
+def where_doubt_comes_from(demand: "Demand") -> Table:
+    """Return the parts of the variance of the day of most orders."""
+    import pandas as pd
+
+    from capacity.forecast.doubt import SOURCES
+
+    if demand.doubt is None:
+        return Table(pd.DataFrame())
+    wide = demand.doubt.sources.pivot_table(index="source", columns="metric", values="share", sort=False)
+    wide = wide.reindex(list(SOURCES)).dropna()
+    shares = {f"share_of_{name}": [format_percent(value) for value in wide[name]] for name in ("dau", "dat")}
+    return Table(pd.DataFrame({"doubt": [SOURCES[name] for name in wide.index], **shares}))
+
+
+def what_narrows(demand: "Demand") -> Table:
+    """Return what would narrow the 90 % interval of the day of most orders, as measured."""
+    import pandas as pd
+
+    return Table(pd.DataFrame() if demand.doubt is None else demand.doubt.options, {"ends_apart_now": "times"})
 
 
 def largest_peaks(peaks: "Peaks") -> Table:

@@ -14,6 +14,7 @@ REPORTS: Mapping[str, str] = {
     "forecast": "Forecast: people, orders and the worst second",
     "saturation": "Saturation: what each service can take at its SLO",
     "plan": "Plan: instances, limits, degradation and how surely it holds",
+    "backtest": "Backtest: how good past forecasts would have been",
     "retrospective": "Retrospective: forecast and plan against what happened",
 }
 """Report names and their titles; each is a notebook of the same name."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from capacity.display import escape, format_number, format_odds
+from capacity.display import escape, format_number, format_odds, format_percent
 
 if TYPE_CHECKING:
-    from capacity.forecast import Demand
+    from capacity.forecast import Backtest, Demand
     from capacity.peaks import Peaks
     from capacity.plan import Plan
     from capacity.rehearsal import Rehearsal
@@ -89,6 +89,38 @@ def forecast_verdict(demand: "Demand", peaks: "Peaks") -> Verdict:
         for percent in (5, 50, 95)
     ]
     return record(sentence, metrics)
+
+
+def backtest_verdict(result: "Backtest") -> Verdict:
+    """Say how far off promotions' largest days were, and how often the 90 % interval held them."""
+    metrics: list[Metric] = []
+    said = []
+    for metric, part in result.events.groupby("metric", sort=False):
+        held, error = int(part["inside_90"].sum()), float(part["error"].abs().mean())
+        said.append(
+            f"{str(metric).upper()} {format_percent(error)} off, {held} of {len(part)} inside their 90 % interval"
+        )
+        metrics += [
+            {"name": f"{metric}_largest_day_error", "value": error, "unit": "fraction"},
+            {"name": f"{metric}_largest_day_coverage_90", "value": held / len(part), "unit": "fraction"},
+        ]
+    every = result.to_frame().query("method == 'forecast' and days == 'ordinary' and days_ahead == 'all'")
+    every = every.sort_values("metric", ascending=False)
+    ordinary = every.to_dict(orient="records")
+    for row in ordinary:
+        metrics += [
+            {"name": f"{row['metric']}_ordinary_error", "value": row["wape"], "unit": "fraction"},
+            {"name": f"{row['metric']}_ordinary_coverage_90", "value": row["coverage_90"], "unit": "fraction"},
+        ]
+    promotions = result.events["promotion"].nunique()
+    if said:
+        sentence = (
+            f"Three weeks before {promotions} past promotions their largest days were forecast: {'; '.join(said)}."
+        )
+    else:
+        sentence = "No past promotion has enough history before it to judge the forecast of one."
+    errors = [f"{str(row['metric']).upper()} {format_percent(row['wape'])}" for row in ordinary]
+    return record(f"{sentence} On ordinary days: {' and '.join(errors)} off." if errors else sentence, metrics)
 
 
 def saturation_verdict(curves: "Curves") -> Verdict:

@@ -118,8 +118,11 @@ class Workspace:
         return Store(self.directory, timezone=self.settings.timezone, engine=self.settings.engine)
 
     def daily_activity(self) -> "DailyActivity":
-        """Return DAU and DAT by day and segment."""
-        return self.store.daily_activity(as_of=self.as_of, country=self.settings.country)
+        """Return DAU and DAT by day and segment, and with them what limits turned away (read when first asked)."""
+        from capacity.history import order_requests
+
+        known = self.store.daily_activity(as_of=self.as_of, country=self.settings.country)
+        return known.with_order_requests(lambda: order_requests(self.traffic(), self.services))
 
     def traffic(self) -> "Traffic":
         """Return requests by service and interval; lazy, its methods return bounded frames."""

@@ -20,13 +20,16 @@ class Activity:
     timezone: str = "Asia/Shanghai"
     country: str | None = None
     as_of: date | None = None
+    order_requests: pd.DataFrame | None = None
 
     @property
     def first_forecast_day(self) -> date:
         return self.as_of or (self.frame["date"].max() + pd.Timedelta(days=1)).date()
 
     def before(self, day: Any) -> "Activity":
-        return Activity(self.frame[self.frame["date"] < pd.Timestamp(day)], self.timezone, self.country, day)
+        rows = self.order_requests
+        seen = rows if rows is None else rows[rows["date"] < pd.Timestamp(day)]
+        return Activity(self.frame[self.frame["date"] < pd.Timestamp(day)], self.timezone, self.country, day, seen)
 
 
 @dataclass(frozen=True)

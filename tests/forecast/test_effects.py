@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from capacity.forecast.effects import DAU_PRIOR, Observations, forecast_effects
+from capacity.forecast.effects import DAU_PRIOR, forecast_effects
 from capacity.forecast.eventdays import event_days
+from capacity.forecast.hierarchy import Observations
 
 FIRST = np.datetime64("2022-01-01", "D")
 NOW = 1400
@@ -23,9 +24,7 @@ def _event(day, kind):
 def _forecast(past, effects, kind="a", *, shifts=None, n_samples=4000):
     days = [d for day, k in past for d in _event(day, k)]
     n = len(days)
-    seen = Observations(
-        tuple(days), np.arange(n), np.asarray(effects, float), np.full(n, 1e-4), np.zeros(n), np.zeros(n)
-    )
+    seen = Observations(tuple(days), np.arange(n), np.asarray(effects, float), np.full(n, 1e-4), *np.zeros((3, n)))
     ahead = _event(NOW + 30, kind)
     return forecast_effects(
         seen,
@@ -119,7 +118,9 @@ def _season(start, first_seen, *, effect, ahead):
 
     past, coming = days(start)[first_seen:], days(ahead)
     n, h = len(past), len(coming)
-    seen = Observations(tuple(past), np.arange(n), np.full(n, effect), np.full(n, 1e-3), np.full(n, 0.05), np.zeros(n))
+    seen = Observations(
+        tuple(past), np.arange(n), np.full(n, effect), np.full(n, 1e-3), np.full(n, 0.05), *np.zeros((2, n))
+    )
     return forecast_effects(
         seen,
         coming,
@@ -154,7 +155,9 @@ def test_an_ordinary_course_not_known_well_teaches_less():
     ahead = _event(NOW + 30, "a")
 
     def mean(shared_sd):
-        seen = Observations(tuple(past), np.arange(2), np.ones(2), np.full(2, 1e-4), np.full(2, shared_sd), np.zeros(2))
+        seen = Observations(
+            tuple(past), np.arange(2), np.ones(2), np.full(2, 1e-4), np.full(2, shared_sd), *np.zeros((2, 2))
+        )
         rng = np.random.default_rng(0)
         return forecast_effects(
             seen, ahead, np.zeros(1, dtype=np.intp), 1, np.zeros(1), prior=DAU_PRIOR, shifts={}, n_samples=2000, rng=rng
