@@ -1,17 +1,23 @@
-"""Judge intervals, plans and costs on forty simulated companies.
+"""Judge intervals, plans and costs on simulated companies of two families.
 
-Each company is planned as of 2026-10-20 for 2026-double11 and compared with what then happened to it.
-Companies are the independent units: shares are means over companies, their intervals a bootstrap over
-companies. The plan is replayed with a zone gone and no limits. The rule of thumb it is set beside:
-last peak of the kind × growth of orders over the year × 1.2 ÷ measured maximum ÷ 0.75.
+Each company is planned as it was some weeks before a promotion and compared with what then happened to it. Companies
+are the independent units: `judgement` says how intervals are tested and scored. The plan is replayed with a zone gone
+and no limits. The rule of thumb it is set beside: last peak of the kind × growth of orders over the year × 1.2 ÷
+measured maximum ÷ 0.75.
+
+Families: ``first`` is `capacity.demo.make_company`, planned as of 2026-10-20 for 2026-double11; ``second`` is
+`benchmarks.second_family`, other processes, each company with its own promotion and planning day.
 """
 
 import math
 import os
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
@@ -21,49 +27,91 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-PROMOTION = "2026-double11"
-BEFORE = "2025-double11"
-AS_OF = "2026-10-20"
+from benchmarks.judgement import OURS, duels_table, intervals_table, judged, row
+from benchmarks.naive_peaks import naive_rows, recorded_peaks
+from benchmarks.panels import DailyPanel, collect_panel, daily_panels, peer_rows
+
+Peers = Callable[[Sequence[DailyPanel]], pd.DataFrame]
 
 
-def judge(seed: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Case:
+    """A simulated company, and what is to be planned for it.
+
+    Parameters
+    ----------
+    company
+        With tables, texts and truth, as `create_workspace` takes it.
+    promotion, before, as_of
+        The promotion to plan, the one of its kind before (None without), and the planning day.
+    """
+
+    company: Any
+    promotion: str
+    before: str | None
+    as_of: str
+
+
+def _first(seed: int) -> Case:
+    import capacity as cap
+
+    return Case(cap.make_company(seed), "2026-double11", "2025-double11", "2026-10-20")
+
+
+def _second(seed: int) -> Case:
+    from benchmarks.second_family import make_second_company
+
+    company = make_second_company(seed)
+    return Case(company, company.promotion, company.before, company.as_of.isoformat())
+
+
+# By family: how a company is made, and the seed of the first that is judged.
+FAMILIES: dict[str, tuple[Callable[[int], Case], int]] = {"first": (_first, 1000), "second": (_second, 0)}
+
+
+def judge(seed: int, family: str = "first") -> dict[str, Any]:
     """Plan one company and compare it with its truth."""
     import warnings
 
     import capacity as cap
 
     warnings.simplefilter("ignore")
-    company = cap.make_company(seed)
+    case, name = FAMILIES[family][0](seed), f"{family}-{seed}"
+    truth, promotion = case.company.truth, case.promotion
+    actual = _largest_seconds(truth, promotion)
     with tempfile.TemporaryDirectory() as folder:
-        cap.create_workspace(folder, sample=company)
-        ws = cap.Workspace(folder, as_of=AS_OF)
+        cap.create_workspace(folder, sample=case.company)
+        ws = cap.Workspace(folder, as_of=case.as_of)
         started = time.perf_counter()
-        plan, _ = cap.plan_promotion(ws, PROMOTION)
+        planned: tuple[Any, Any] = cap.plan_promotion(ws, promotion)
+        plan = planned[0]
         seconds = time.perf_counter() - started
-        rule = _rule_of_thumb(ws, plan)
-    truth = company.truth
-    risk = plan.document["risk"]
-    instances = {name: service["instances"] for name, service in plan.document["services"].items()}
+        rule = _rule_of_thumb(ws, plan, case.before)
+        naive = naive_rows(ws, promotion, actual, company=name)
+        panel = collect_panel(ws, promotion, truth, company=name)
+    services, risk = plan.document["services"], plan.document["risk"]
+    instances = {service: item["instances"] for service, item in services.items()}
     degraded = tuple(rung["feature"] for rung in plan.document["degradation"] if rung.get("planned"))
-    replays = {
-        "plan": truth.replay(
-            instances=instances, promotion_id=PROMOTION, zone_losses=risk["zone_losses"], degraded_features=degraded
-        ),
-        "rule": truth.replay(instances=rule, promotion_id=PROMOTION, zone_losses=risk["zone_losses"]),
-    }
-    core = {kind: _core_overloads(replay) for kind, replay in replays.items()}
-    costs = {name: plan.services[name].instance_cost or 0.0 for name in instances}
+    replay = partial(truth.replay, promotion_id=promotion, zone_losses=risk["zone_losses"])
+    replays = {"plan": replay(instances=instances, degraded_features=degraded), "rule": replay(instances=rule)}
+    core = {kind: _core_overloads(frame) for kind, frame in replays.items()}
+    costs = {service: plan.services[service].instance_cost or 0.0 for service in instances}
+    peaks = [
+        row(name, OURS, "peak_qps", service, services[service]["peak_qps"], value) for service, value in actual.items()
+    ]
     return {
         "seed": seed,
+        "family": family,
         "seconds": seconds,
         "feasible": plan.feasible,
         "core_overloaded": core["plan"],
         "rule_core_overloaded": core["rule"],
         "promised": plan.document["core_overload_probability"],
-        "cost": sum(costs[name] * count for name, count in instances.items()),
-        "rule_cost": sum(costs[name] * count for name, count in rule.items()),
+        "cost": sum(costs[service] * count for service, count in instances.items()),
+        "rule_cost": sum(costs[service] * count for service, count in rule.items()),
         "fixed": [*replays["plan"].query("overloaded and is_fixed")["service"]],
-        "rows": [*_demand_rows(plan, truth), *_peak_rows(plan, truth)],
+        "rows": [*_demand_rows(plan, truth, promotion, name), *peaks, *naive],
+        "panel": panel,
     }
 
 
@@ -71,40 +119,24 @@ def _core_overloads(replay: pd.DataFrame) -> list[str]:
     return replay.loc[replay["overloaded"] & (replay["tier"] == "core"), "service"].tolist()
 
 
-def _row(metric: str, name: str, band: dict[str, float], actual: float) -> dict[str, Any]:
+def _largest_seconds(truth: Any, promotion: str) -> dict[str, float]:
     return {
-        "metric": metric,
-        "name": name,
-        "inside": band["q05"] <= actual <= band["q95"],
-        "below": actual < band["q05"],
-        "above": actual > band["q95"],
-        "width": math.log(band["q95"] / band["q05"]) if band["q05"] > 0 else math.nan,
-        "error": math.log(actual / band["q50"]) if band["q50"] > 0 and actual > 0 else math.nan,
+        name: max(qps for phase, qps in phases.items() if phase not in {"before", "after"})
+        for name, phases in truth.offered_peak_qps[promotion].items()
     }
 
 
-def _demand_rows(plan: Any, truth: Any) -> list[dict[str, Any]]:
+def _demand_rows(plan: Any, truth: Any, promotion: str, company: str) -> list[dict[str, Any]]:
     return [
-        _row(metric, day, plan.document["demand"][day][metric], actual)
-        for metric, days in (("dau", truth.dau[PROMOTION]), ("dat", truth.dat[PROMOTION]))
+        row(company, OURS, metric, day, plan.document["demand"][day][metric], actual)
+        for metric, days in (("dau", truth.dau[promotion]), ("dat", truth.dat[promotion]))
         for day, actual in days.items()
         if date.fromisoformat(day) in plan.peaks.promotion.dates
     ]
 
 
-def _peak_rows(plan: Any, truth: Any) -> list[dict[str, Any]]:
-    during = {
-        name: max(qps for phase, qps in phases.items() if phase not in {"before", "after"})
-        for name, phases in truth.offered_peak_qps[PROMOTION].items()
-    }
-    services = plan.document["services"]
-    return [_row("peak_qps", name, services[name]["peak_qps"], actual) for name, actual in during.items()]
-
-
-def _rule_of_thumb(ws: Any, plan: Any) -> dict[str, int]:
-    before = ws.promotions[BEFORE]
-    window = ws.traffic().window(before.starts_at, before.ends_at)
-    last_peak = window.groupby("service")["peak_qps"].max()
+def _rule_of_thumb(ws: Any, plan: Any, before: str | None) -> dict[str, int]:
+    last_peak = recorded_peaks(ws).get(before, {}) if before is not None else {}
     totals = ws.daily_activity().totals().set_index("date")["dat"].astype(float)
     growth = totals.iloc[-28:].mean() / totals.iloc[-28 - 364 : -364].mean()
     tests = ws.load_tests()
@@ -117,57 +149,45 @@ def _rule_of_thumb(ws: Any, plan: Any) -> dict[str, int]:
     return counts
 
 
-def summarize(results: list[dict[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the table of intervals and the table of replays and costs."""
-    rows = pd.DataFrame([row | {"seed": result["seed"]} for result in results for row in result["rows"]])
-    rng = np.random.default_rng(0)
-    intervals = []
-    for metric, group in rows.groupby("metric", sort=False):
-        by_company = group.groupby("seed")[["inside", "below", "above", "width", "error"]].mean()
-        shares = by_company["inside"].to_numpy()
-        boot = shares[rng.integers(len(shares), size=(4000, len(shares)))].mean(axis=1)
-        intervals.append(
-            {
-                "metric": metric,
-                "companies": len(shares),
-                "truths": len(group),
-                "inside_90": shares.mean(),
-                "inside_low": np.quantile(boot, 0.025),
-                "inside_high": np.quantile(boot, 0.975),
-                "below": by_company["below"].mean(),
-                "above": by_company["above"].mean(),
-                "mean_width_ratio": math.exp(group["width"].mean()),
-                "median_abs_error": group["error"].abs().median(),
-                "bias": group["error"].mean(),
-            }
-        )
+def summarize(results: list[dict[str, Any]], peers: Peers | None = None) -> dict[str, pd.DataFrame]:
+    """Return the tables by title: intervals, scores against peers, replays and costs.
+
+    Parameters
+    ----------
+    results
+        Of `judge`.
+    peers
+        Forecasts the collected panels: columns peer, company, series, date, q05, q50, q95.
+    """
+    rows = [one for result in results for one in result["rows"]]
+    if peers is not None:
+        panels = daily_panels(results)
+        rows += peer_rows(panels, peers(panels))
+    frame = judged(rows)
+    return {
+        "90 % intervals": intervals_table(frame),
+        "Interval score, ours ÷ peer's (below 1 is better)": duels_table(frame),
+        "Plans": _plans_table(results),
+    }
+
+
+def _plans_table(results: list[dict[str, Any]]) -> pd.DataFrame:
     held = np.array([not result["core_overloaded"] for result in results])
     rule_held = np.array([not result["rule_core_overloaded"] for result in results])
     ratio = np.array([result["cost"] / result["rule_cost"] for result in results])
     promised = np.array([math.nan if result["promised"] is None else result["promised"] for result in results])
-    plans = pd.DataFrame(
-        {
-            "figure": [
-                "replays without core overload",
-                "rule of thumb: replays without core overload",
-                "promised probability of core overload, mean",
-                "feasible plans",
-                "cost ÷ rule of thumb, median",
-                "cost ÷ rule of thumb, quartiles",
-                "seconds a plan, median",
-            ],
-            "value": [
-                _share(held),
-                _share(rule_held),
-                f"{np.nanmean(promised):.3f}",
-                f"{np.mean([result['feasible'] for result in results]):.3f}",
-                f"{np.median(ratio):.2f}",
-                f"{np.quantile(ratio, 0.25):.2f} – {np.quantile(ratio, 0.75):.2f}",
-                f"{np.median([result['seconds'] for result in results]):.1f}",
-            ],
-        }
-    )
-    return pd.DataFrame(intervals), plans
+    known = promised[np.isfinite(promised)]
+    figures = {
+        "replays without core overload": _share(held),
+        "rule of thumb: replays without core overload": _share(rule_held),
+        "promised probability of core overload, mean": f"{known.mean():.3f}" if len(known) else "unknown",
+        "plans that promise a probability": f"{len(known)} of {len(results)}",
+        "feasible plans": f"{np.mean([result['feasible'] for result in results]):.3f}",
+        "cost ÷ rule of thumb, median": f"{np.median(ratio):.2f}",
+        "cost ÷ rule of thumb, quartiles": f"{np.quantile(ratio, 0.25):.2f} – {np.quantile(ratio, 0.75):.2f}",
+        "seconds a plan, median": f"{np.median([result['seconds'] for result in results]):.1f}",
+    }
+    return pd.DataFrame({"figure": list(figures), "value": list(figures.values())})
 
 
 def _share(held: "np.ndarray[Any, Any]") -> str:
@@ -175,33 +195,29 @@ def _share(held: "np.ndarray[Any, Any]") -> str:
     return f"{held.mean():.3f} ({held.sum()} of {len(held)}; exact 95 % interval {low:.3f} – {high:.3f})"
 
 
-def run(companies: int = 40, jobs: int = 2, first_seed: int = 1000) -> str:
-    """Judge so many companies and return the tables as text."""
-    seeds = range(first_seed, first_seed + companies)
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
-        results = list(pool.map(judge, seeds))
-    intervals, plans = summarize(results)
+def run(
+    companies: int = 40,
+    jobs: int = 2,
+    first_seed: int | None = None,
+    *,
+    family: str = "first",
+    peers: Peers | None = None,
+) -> str:
+    """Judge so many companies of a family and return the tables as text."""
+    start = FAMILIES[family][1] if first_seed is None else first_seed
+    seeds = range(start, start + companies)
+    work = partial(judge, family=family)
+    if jobs == 1:
+        results = [work(seed) for seed in seeds]
+    else:
+        with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
+            results = list(pool.map(work, seeds))
     misses = [
         f"seed {result['seed']}: {', '.join(result['core_overloaded'])}"
         for result in results
         if result["core_overloaded"]
     ]
-    return "\n\n".join(
-        [
-            f"Simulated companies, seeds {seeds.start}–{seeds.stop - 1}, as of {AS_OF}, {PROMOTION}",
-            intervals.to_string(index=False, float_format=lambda value: f"{value:.3f}"),
-            plans.to_string(index=False),
-            "Core overloads in the replay:\n" + ("\n".join(misses) or "none"),
-        ]
-    )
-
-
-if __name__ == "__main__":
-    import argparse
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--companies", type=int, default=40)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--first-seed", type=int, default=1000)
-    chosen = parser.parse_args()
-    print(run(chosen.companies, chosen.jobs, chosen.first_seed))
+    parts = [f"Simulated companies of the {family} family, seeds {seeds.start}–{seeds.stop - 1}"]
+    for title, table in summarize(results, peers).items():
+        parts.append(f"{title}\n{table.to_string(index=False, float_format=lambda value: f'{value:.3f}')}")
+    return "\n\n".join([*parts, "Core overloads in the replay:\n" + ("\n".join(misses) or "none")])
