@@ -48,32 +48,39 @@ def with_business(
     promotion: "Promotion",
     everything: Sequence["Promotion"],
     activity: Activity,
-    weight: Floats,
-) -> tuple[Floats, Floats, BusinessEstimate | None, dict[str, float]]:
+    lean: dict[str, Floats],
+) -> tuple[Floats, Floats, BusinessEstimate | None, dict[str, Floats]]:
     """Combine the futures of the promotion's days with the business's estimate of its largest day.
+
+    Parameters
+    ----------
+    lean : dict
+        Per metric, (horizon,) how far each day follows the largest one when the promotion turns out stronger: an
+        evening that opens it does more than its share of the day; 0 outside the promotion.
 
     Returns
     -------
     dau, dat, business, review
-        Moved futures; the three opinions; and the log shift of DAU and of DAT per DAU that was made.
+        Moved futures; the three opinions; and the log shift (horizon,) of DAU and of DAT per DAU that was made.
     """
-    review = {"dau": 0.0, "dat_per_dau": 0.0}
+    review = {"dau": np.zeros(dau.shape[2]), "dat_per_dau": np.zeros(dau.shape[2])}
     said = {metric: estimate_of(promotion, metric) for metric in ("dau", "dat")}
     opinions: dict[str, dict[str, Voice]] = {}
     tracks: dict[str, Track] = {}
     weights: dict[str, float] = {}
     moved = np.ones((1, 1, 1))
-    if said["dau"] is not None and dau[:, :, weight > 0].any():
+    if said["dau"] is not None and dau[:, :, lean["dau"] > 0].any():
         tracks["dau"] = learn_track(past_ratios("dau", everything, activity))
-        found = _moved(dau, said["dau"], tracks["dau"], activity, weight)
-        moved, opinions["dau"], weights["dau"], review["dau"] = found
+        found = _moved(dau, said["dau"], tracks["dau"], activity, lean["dau"])
+        moved, opinions["dau"], weights["dau"], shift = found
+        review["dau"] = shift * lean["dau"]
         dau = dau * moved
-    if said["dat"] is not None and dat[:, :, weight > 0].any():
+    if said["dat"] is not None and dat[:, :, lean["dat"] > 0].any():
         # Orders have an estimate of their own: the users' shift is not counted a second time in them.
         tracks["dat"] = learn_track(past_ratios("dat", everything, activity))
-        found = _moved(dat, said["dat"], tracks["dat"], activity, weight)
+        found = _moved(dat, said["dat"], tracks["dat"], activity, lean["dat"])
         moved, opinions["dat"], weights["dat"], shift = found
-        review["dat_per_dau"] = shift - review["dau"]
+        review["dat_per_dau"] = shift * lean["dat"] - review["dau"]
     dat = dat * moved
     # A promotion on closed days alone leaves the business's estimate nothing to be combined with.
     business = BusinessEstimate(opinions, tracks, weights) if opinions else None
@@ -81,10 +88,10 @@ def with_business(
 
 
 def _moved(
-    samples: Floats, expected: "Range", track: Track, activity: Activity, weight: Floats
+    samples: Floats, expected: "Range", track: Track, activity: Activity, lean: Floats
 ) -> tuple[Floats, dict[str, Voice], float, float]:
     """Factor (n, 1, horizon) that turns history's futures into combined ones, and what it rests on."""
-    days = weight > 0
+    days = lean > 0
     whole = samples[:, activity.lead] if activity.lead >= 0 else samples.sum(axis=1)
     logs = np.log(whole[:, days].max(axis=1))
     q05, centre, q95 = np.quantile(logs, [0.05, 0.5, 0.95])
@@ -94,7 +101,7 @@ def _moved(
     own = float(np.log(expected.mid)) + track.bias
     mean, sd, share = combine((float(centre), spread), (own, own_sd))
     target = mean + (logs - centre) * sd / spread
-    shift = (target - logs)[:, None, None] * np.where(days, weight / weight.max(), 0.0)[None, None]
+    shift = (target - logs)[:, None, None] * lean[None, None]
     voices = {
         "history": Voice(*(float(np.exp(q)) for q in (q05, centre, q95))),
         "business": Voice(expected.low, expected.mid, expected.high),

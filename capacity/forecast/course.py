@@ -15,10 +15,10 @@ from capacity.forecast.activity import Activity, lead_effect
 from capacity.forecast.base import Base, base_design, fit_base
 from capacity.forecast.calendar import a_year_before, country_holidays
 from capacity.forecast.closed import holiday_days
-from capacity.forecast.effects import CONVERSION_PRIOR, DAU_PRIOR, EffectForecast, forecast_effects
+from capacity.forecast.effects import EffectForecast, forecast_effects
 from capacity.forecast.eventdays import EventDay
 from capacity.forecast.events_of import Calendar, calendar_of, observations, once_more, remembered
-from capacity.forecast.hierarchy import Observations, Prior
+from capacity.forecast.hierarchy import CONVERSION_PRIOR, DAU_PRIOR, Observations, Prior
 from capacity.forecast.segments import add_up, deviations
 from capacity.promotion import Promotion
 

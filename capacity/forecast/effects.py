@@ -21,12 +21,6 @@ DAY_SPREADS = np.array([0.02, 0.05, 0.1])  # of one day about its promotion
 # A promotion strays from its kind by some 12 %, two thirds of times between 6 and 24 %, before any has been seen.
 _SPREAD_CENTRE, _SPREAD_WIDTH = np.log(0.12), 0.7
 
-# Published promotions multiply users by 1.2–3 and conversion by 1.2–4 on their first day: these hold both ends.
-DAU_PRIOR = Prior(uplift=0.5, uplift_sd=0.4, kind_sd=0.4, rush=0.1)
-# The first hours bring far more orders than their share of a day: the first hour of 2019's Double 11 took 84.0 of the
-# day's 268.4 thousand million CNY (Alibaba, 11 November 2019). An evening opening is more than the evening's share.
-CONVERSION_PRIOR = Prior(uplift=0.5, uplift_sd=0.4, kind_sd=0.4, rush=0.3)
-
 
 @dataclass(frozen=True)
 class Sources:

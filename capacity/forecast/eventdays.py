@@ -23,8 +23,8 @@ BEFORE = ((1, 1), (2, 2), (3, 4), (5, 7))  # days before the first day
 AFTER = ((1, 1), (2, 2), (3, 4), (5, 7))  # days after the last day
 N_BLOCKS = len(BLOCKS) - 1
 MAIN = slice(0, N_BLOCKS)
-PART, LAST, WEEKDAY = N_BLOCKS, N_BLOCKS + 1, N_BLOCKS + 2
-SIDES = slice(N_BLOCKS + 3, N_BLOCKS + 3 + len(BEFORE) + len(AFTER))
+PART, LAST, WEEKDAY, OPENING = range(N_BLOCKS, N_BLOCKS + 4)
+SIDES = slice(N_BLOCKS + 4, N_BLOCKS + 4 + len(BEFORE) + len(AFTER))
 N_TERMS = SIDES.stop
 REACH = (BEFORE[-1][1], AFTER[-1][1])
 _MINUTES = np.concatenate([[0.0], np.cumsum(np.repeat(HOURS / 60, 60))])
@@ -32,7 +32,10 @@ _MINUTES = np.concatenate([[0.0], np.cumsum(np.repeat(HOURS / 60, 60))])
 
 @dataclass(frozen=True)
 class EventDay:
-    """One day of one promotion: ``cover`` (0–1) of the day's activity, by block since the start, and its place."""
+    """One day of one promotion: ``cover`` (0–1) of the day's activity, by block since the start, and its place.
+
+    ``opens`` tells that the start instant lies in it.
+    """
 
     promotion: str
     kind: str
@@ -44,6 +47,7 @@ class EventDay:
     is_last: bool
     intensity: float
     years: float
+    opens: bool
 
     @property
     def inside(self) -> bool:
@@ -123,6 +127,7 @@ def event_days(
                 k == n_days - 1 and n_days > 2,
                 intensity,
                 (offset + k - years_from) / 365.25,
+                k == 0,
             )
         )
     return days
@@ -139,23 +144,29 @@ def _side(before: int, after: int) -> int:
     return -1
 
 
-def terms(days: Sequence[EventDay], *, uplift: dict[str, float], weekday: Floats) -> tuple[Floats, Floats]:
+def terms(
+    days: Sequence[EventDay], *, uplift: dict[str, float], rush: dict[str, float], weekday: Floats
+) -> tuple[Floats, Floats]:
     """Regressors (days, terms) and a known part (days,) of each event day's log effect.
 
-    A promotion that multiplies a full day by e^m multiplies a day covered by a share c by 1 + c (e^m − 1). That is
-    linear in m near the kind's typical m₀: its slope is the regressor, what is left at m₀ the known part, so that a
-    stronger promotion moves an evening by as much as it really does. ``uplift`` holds e^m₀ − 1 of each kind;
+    A promotion that multiplies a full day by e^m multiplies a day covered by a share c by 1 + c (e^m − 1). The opening
+    rush comes on top, at whatever hour the start lies: r (e^m − 1) more, the same for a midnight's full day as for an
+    evening. Both are linear in m and log r near the kind's typical m₀, r₀: the slopes are the regressors, what is left
+    there the known part, so that a stronger promotion moves an evening by as much as it really does. ``uplift`` holds
+    e^m₀ − 1 of each kind, ``rush`` r₀;
     ``weekday`` (days,) is the day's ordinary weekday effect, which strong events override in part.
     """
     values, known = np.zeros((len(days), N_TERMS)), np.zeros(len(days))
     for row, (day, effect) in enumerate(zip(days, weekday, strict=True)):
         if day.inside:
             typical = day.intensity * np.log1p(max(uplift.get(day.kind, uplift[""]), 0.05))
-            volume = 1 + day.cover * np.expm1(typical)
-            slope = day.cover * np.exp(typical) / volume
+            opening = rush.get(day.kind, rush[""]) * day.opens
+            volume = 1 + (day.cover + opening) * np.expm1(typical)
+            slope = (day.cover + opening) * np.exp(typical) / volume
             known[row] = np.log(volume) - slope * typical
             weight = slope * day.intensity
             values[row, MAIN] = weight * np.array(day.blocks) / day.cover
+            values[row, OPENING] = opening * np.expm1(typical) / volume
             values[row, PART] = day.opens_late * weight
             values[row, LAST] = weight * day.is_last
             values[row, WEEKDAY] = weight * effect

@@ -18,14 +18,14 @@ Floats = npt.NDArray[np.float64]
 class Heard:
     """Futures ``dau`` and ``dat`` (n_samples, segments, horizon) of the days up to and through one promotion.
 
-    ``review`` is the log shift of each metric by the business, ``sold_out`` the share of futures that the inventory
-    caps, ``weight`` (horizon,) the share of each day's activity that lies in the promotion.
+    ``review`` is the log shift (horizon,) of each metric by the business, ``sold_out`` the share of futures that the
+    inventory caps, ``weight`` (horizon,) the share of each day's activity that lies in the promotion.
     """
 
     dau: Floats
     dat: Floats
     business: BusinessEstimate | None
-    review: dict[str, float]
+    review: dict[str, Floats]
     sold_out: float
     weight: Floats
 
@@ -37,6 +37,22 @@ def hear(course: Course, promotion: Promotion, everything: Sequence[Promotion]) 
     for day in course.calendar.ahead:
         if day.promotion == promotion.id and day.inside:
             weight[day.day - activity.n_history] = day.cover
-    dau, dat, business, review = adjust.with_business(course.dau, course.dat, promotion, everything, activity, weight)
+    lean = _lean(course, weight > 0)
+    dau, dat, business, review = adjust.with_business(course.dau, course.dat, promotion, everything, activity, lean)
     dat, sold_out = adjust.capped(dat, promotion, activity, weight)
     return Heard(dau, dat, business, review, sold_out, weight)
+
+
+def _lean(course: Course, inside: npt.NDArray[np.bool_]) -> dict[str, Floats]:
+    """Per metric, how far each day of the promotion follows its strongest one."""
+    at = np.unique([day.day for day in course.calendar.ahead]).astype(np.intp) - course.activity.n_history
+    main = {}
+    for name, part in course.parts.items():
+        main[name] = np.zeros(len(inside))
+        main[name][at] = part.effects.main
+        main[name] *= inside
+    orders = main["dau"] + main["dat_per_dau"]
+    return {
+        metric: values / values.max() if values.any() else values
+        for metric, values in (("dau", main["dau"]), ("dat", orders))
+    }

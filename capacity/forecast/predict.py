@@ -119,7 +119,7 @@ def _demand(
     heard = hear(course, promotion, everything)
     components = pd.concat(
         [
-            _components(name, part, activity, dates, review=heard.review[name] * heard.weight, closed=closed)
+            _components(name, part, activity, dates, review=heard.review[name], closed=closed)
             for (name, part), closed in zip(parts.items(), course.closed, strict=True)
         ],
         ignore_index=True,

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from capacity.forecast.effects import DAU_PRIOR, forecast_effects
+from capacity.forecast.effects import forecast_effects
 from capacity.forecast.eventdays import event_days
-from capacity.forecast.hierarchy import Observations
+from capacity.forecast.hierarchy import DAU_PRIOR, Observations
 
 FIRST = np.datetime64("2022-01-01", "D")
 NOW = 1400
