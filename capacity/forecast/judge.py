@@ -18,8 +18,8 @@ from capacity.promotion import Promotion
 Floats = npt.NDArray[np.float64]
 METRICS = ("dau", "dat")
 EVENT_COLUMNS = (
-    "promotion", "kind", "metric", "as_of", "days_ahead", "known_of_kind", "actual", "q05", "q50", "q95", "inside_90", "error",
-    "history_alone", "business", *rules.RULES,
+    "promotion", "kind", "metric", "as_of", "days_ahead", "known_of_kind", "actual", "q05", "q50", "q95",
+    "inside_90", "error", "history_alone", "business", *rules.RULES,
 )  # fmt: skip
 
 

@@ -33,7 +33,9 @@ def _changed(promotions, promotion_id, **changes):
 
 def _expected(mid, signed_at=None):
     given = {"low": 0.8 * mid, "mid": mid, "high": 1.2 * mid}
-    return Expectation.model_validate({"dau": given, "dat": {k: v / 10 for k, v in given.items()}, "signed_at": signed_at})
+    return Expectation.model_validate(
+        {"dau": given, "dat": {k: v / 10 for k, v in given.items()}, "signed_at": signed_at}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,9 @@ def test_table_has_every_method_horizon_and_score(result):
     assert (own["coverage_80"] <= own["coverage_90"]).all()
     assert (own["coverage_90"] <= own["coverage_95"]).all()
     rules_have = frame[(frame["method"] != "forecast") & (frame["days"] == "ordinary")]
-    assert rules_have[["coverage_90", "interval_score_90", "error_ratio", "interval_score_ratio"]].notna().all(axis=None)
+    assert (
+        rules_have[["coverage_90", "interval_score_90", "error_ratio", "interval_score_ratio"]].notna().all(axis=None)
+    )
 
 
 def test_forecast_beats_the_rules_of_thumb_on_event_days(result):
