@@ -44,9 +44,9 @@ class Backtest(Result):
         rules ``seasonal_naive`` (the last known week again) and ``last_year_times_growth``, with intervals from their
         own past errors where there are enough.
     events : DataFrame
-        One row a past promotion and metric, forecast three weeks before it began: its largest day's actual, the
-        forecast's quantiles, ``inside_90``, ``error``, how many past ones of the kind were known, and what history
-        alone, the business and the rules said.
+        One row a past promotion and metric, of the forecast made nearest to three weeks before it began (by default
+        just then): its largest day's actual, the forecast's quantiles, ``inside_90``, ``error``, how many past ones of
+        the kind were known, and what history alone, the business and the rules said.
     assumptions : tuple of str
         What could not be rewound.
     """
@@ -173,15 +173,23 @@ def backtest_demand(
         )
         asked = judge.Origin(course, known, actual[:, :day], actual[:, day:][:, : len(course.dates)], past)
         frames += judge.days(asked)
-        events += judge.promotions(asked, lead_days=EVENT_LEAD_DAYS)
+        events += judge.promotions(asked)
     if not frames:
         raise NotCoveredError(
             f"no past day has {FEWEST_DAYS} days of history before it and a known day after it",
             remedy="ingest more daily_activity",
         )
     forecasts = pd.concat(frames, ignore_index=True)
+    return Backtest(forecasts, _one_each(events), _assumptions(whole, everything, skipped))
+
+
+def _one_each(events: list[dict[str, object]]) -> pd.DataFrame:
+    """Keep of each promotion the forecast that was made nearest to three weeks before it."""
     table = pd.DataFrame(events, columns=list(judge.EVENT_COLUMNS))
-    return Backtest(forecasts, table, _assumptions(whole, everything, skipped))
+    away = (table["days_ahead"] - EVENT_LEAD_DAYS).abs().astype(float)
+    table = table.assign(away=away).sort_values("away", kind="stable").drop_duplicates(["promotion", "metric"])
+    order = table.sort_values(["as_of", "metric"], ascending=[True, False], kind="stable")
+    return order.drop(columns="away").reset_index(drop=True)
 
 
 def _spans(whole: Activity, promotions: Promotions, horizon: int) -> dict[date, int]:

@@ -18,8 +18,8 @@ from capacity.promotion import Promotion
 Floats = npt.NDArray[np.float64]
 METRICS = ("dau", "dat")
 EVENT_COLUMNS = (
-    "promotion", "kind", "metric", "as_of", "known_of_kind", "actual", "q05", "q50", "q95", "inside_90", "error",
-    "history_alone", "business", *rules.RULES,
+    "promotion", "kind", "metric", "as_of", "days_ahead", "known_of_kind", "actual", "q05", "q50", "q95",
+    "inside_90", "error", "history_alone", "business", *rules.RULES,
 )  # fmt: skip
 
 
@@ -129,13 +129,13 @@ def _weighs(heard: Heard, metric: str) -> bool:
     return heard.business is not None and (metric in heard.business.opinions or "dau" in heard.business.opinions)
 
 
-def promotions(asked: Origin, *, lead_days: int) -> Iterator[dict[str, object]]:
-    """Yield a row a metric of each promotion that begins ``lead_days`` ahead and whose days are all known."""
+def promotions(asked: Origin) -> Iterator[dict[str, object]]:
+    """Yield a row a metric of each promotion that lies wholly ahead and whose days are all known."""
     first = asked.course.activity.day_of
     for place, heard in asked.coming.items():
         promotion = asked.known[place]
         span = slice(first(promotion.dates[0]) - asked.begin, first(promotion.dates[-1]) - asked.begin + 1)
-        if span.start != lead_days or span.stop > len(asked.course.dates):
+        if span.stop > len(asked.course.dates):
             continue
         for metric, actual in zip(METRICS, asked.after[:, span], strict=True):
             if np.isfinite(actual).all():
@@ -156,6 +156,7 @@ def _promotion(
         "kind": promotion.kind,
         "metric": metric,
         "as_of": pd.Timestamp(activity.as_of),
+        "days_ahead": span.start,
         "known_of_kind": len(seen),
         "actual": actual,
         "q05": q05,

@@ -29,8 +29,8 @@ def _promotions(metric: str, part: pd.DataFrame) -> Iterator[str]:
     low, high = (round(share * n) for share in by_chance(0.9, n))
     meaning = "" if low <= held else ": too narrow, or an unlucky draw"
     yield (
-        f"{name} of largest days, forecast three weeks ahead: the 90 % interval held {held} of {n} promotions (true "
-        f"intervals hold {low} to {high} nine times in ten){meaning}"
+        f"{name} of largest days, forecast {part['days_ahead'].median():.0f} days ahead: the 90 % interval held {held} "
+        f"of {n} promotions (true intervals hold {low} to {high} nine times in ten){meaning}"
     )
     errors = [f"forecast {part['error'].abs().mean():.1%}"]
     for rule in RULES:

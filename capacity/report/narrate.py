@@ -94,7 +94,7 @@ def promotion_days(demand: "Demand") -> Table:
 
 
 def past_forecasts(result: "Backtest", *, kind: str = "") -> Table:
-    """Return past promotions beside what was forecast three weeks before: misses first, then those of a kind."""
+    """Return past promotions beside what was forecast before them: misses first, then those of a kind."""
     import pandas as pd
 
     events = result.events

@@ -91,6 +91,34 @@ def test_json_is_one_object_and_nothing_else(capsys, sample_dir, arguments, sche
     assert key in document
 
 
+def test_backtest_tells_scores_and_promotions_to_people_and_programs(capsys, sample_dir):
+    code, out, err = call(capsys, "-w", sample_dir, "--as-of", "2024-12-20", "backtest", "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["schema"] == "capacity.backtest/1"
+    assert {row["method"] for row in document["rows"]} >= {"forecast", "seasonal_naive", "history_alone"}
+    told = {(row["promotion"], row["metric"]) for row in document["promotions"]}
+    assert ("2024-double11", "dat") in told
+    assert all(row["as_of"] < "2024-12-20" for row in document["promotions"])
+    assert document["why"]
+    assert document["assumptions"]
+
+    code, out, _ = call(capsys, "-w", sample_dir, "--as-of", "2024-12-20", "backtest")
+    assert code == 0
+    assert "Past promotions, forecast three weeks before" in out
+    assert "The forecast by days ahead" in out
+
+
+def test_forecast_tells_what_it_leans_on_and_the_businesss_estimates(capsys, sample_dir):
+    document = json.loads(call(capsys, "-w", sample_dir, "--as-of", AS_OF, "forecast", "2026-double11", "--json")[1])
+    assert {row["metric"] for row in document["business_peak_tps"]} == {"peak_tps"}
+    assert all(row["weight"] is not None for row in document["evidence"])
+    assert document["doubt"]["options"]
+    out = call(capsys, "-w", sample_dir, "--as-of", AS_OF, "forecast", "2026-double11")[1]
+    assert "The past promotions it leans on" in out
+    assert "The business's estimate of the worst second beside the forecast's" in out
+
+
 def test_plan_approve_rehearse_and_review(capsys, sample_copy, tmp_path):
     out_file = tmp_path / "plan.json"
     code, out, err = call(

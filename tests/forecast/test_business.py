@@ -1,5 +1,7 @@
 """The business's estimate: record, combination, and what it does to a forecast."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,52 @@ def test_an_estimate_signed_later_is_not_seen(site):
         site.activity.before(coming.dates[0].replace(day=1)), coming, promotions=site.promotions, n_samples=200
     )
     assert demand.business is None
+
+
+def _with(site, **expected):
+    from capacity.promotion import Expectation
+
+    coming = site.promotions["2025-double11"]
+    coming = coming.model_copy(update={"expected": Expectation.model_validate(expected)})
+    activity = site.activity.before(coming.dates[0].replace(day=1))
+    return forecast_demand(activity, coming, promotions=site.promotions, n_samples=300)
+
+
+def test_without_a_record_the_default_is_stated(site):
+    demand = _with(site, dau={"low": 5e6, "mid": 6e6, "high": 7e6})
+    assert demand.business.tracks["dau"].n == 0
+    assert any(f"no past estimate is on record: no bias and a spread of {PRIOR_SD:.0%}" in w for w in demand.why)
+
+
+def test_voices_that_contradict_each_other_are_told_apart(site):
+    agreeing = _with(site, dau={"low": 8e6, "mid": 9e6, "high": 1e7})
+    wrong_unit = _with(site, dau={"low": 8e9, "mid": 9e9, "high": 1e10})
+    assert not any("contradict" in line for line in agreeing.why)
+    assert any("contradict each other on DAU" in line for line in wrong_unit.why)
+    width = [np.log(d.total_dau.sel(date="2025-11-11")).std() for d in (agreeing, wrong_unit)]
+    assert width[1] > 3 * width[0]
+
+
+def test_an_estimate_of_nothing_is_none(site):
+    demand = _with(site, dau={"low": 0, "mid": 0, "high": 1e6})
+    assert demand.business is None
+
+
+def test_actual_speaks_where_history_has_expired(site, with_record):
+    """The record reaches back to promotions that only `promotions.yaml` remembers."""
+    from capacity.promotion import Actual
+
+    coming = with_record["2025-double11"]
+    frame = site.activity.frame
+    activity = type(site.activity)(frame[frame["date"] >= "2024-08-01"]).before(date(2025, 10, 20))
+    short = forecast_demand(activity, coming, promotions=with_record, n_samples=100)
+    told = Promotions(
+        [
+            p.model_copy(update={"actual": Actual(dau=float(max(site.truth["dau"][str(d)] for d in p.dates)))})
+            for p in with_record.values()
+        ]
+    )
+    remembered = forecast_demand(activity, coming, promotions=told, n_samples=100)
+    assert short.business.tracks["dau"].n == 3
+    assert remembered.business.tracks["dau"].n == 7
+    assert remembered.business.tracks["dau"].bias > short.business.tracks["dau"].bias > 0.1

@@ -179,6 +179,24 @@ def test_a_promotion_known_in_part_is_used_as_such(make_promotion, make_activity
     assert width["2025-11-09"] > 1.3 * width["2025-12-05"]
 
 
+@pytest.mark.parametrize("seed", [2, 3, 8])
+def test_an_opening_moved_to_the_evening_before_is_a_short_first_day(make_site, seed):
+    """Past promotions opened at midnight, the coming one at 20:00 of the evening before: four hours, not a day."""
+    site = make_site(seed, "lognormal")
+    moved = site.promotions["2024-double11"]
+    before = site.promotions["2023-double11"]
+    assert len(before.dates) == 1
+    assert len(moved.dates) == 2
+    frame = _forecast(site, as_of=date(2024, 10, 20), promotion=moved.id, n_samples=1000).to_frame()
+    rows = frame[frame["metric"] == "dat"].set_index("date")
+    evening, day = rows.loc["2024-11-10"], rows.loc["2024-11-11"]
+    ordinary = rows.loc["2024-11-01", "q50"]
+    # More than an ordinary day, and well below the full one: on the calendar it was the day before, with its dip.
+    assert ordinary < evening["q50"] < 0.75 * day["q50"]
+    held = [row["q05"] <= site.truth.loc[row.name, "dat"] <= row["q95"] for row in (evening, day)]
+    assert all(held)
+
+
 def test_inventory_caps_orders(site):
     brief = site.promotions["2025-double11"]
     capped = brief.model_validate(brief.model_dump() | {"inventory": {"units": 300_000}})

@@ -21,7 +21,7 @@ def _event(day, kind):
     return [d for d in made if d.inside]
 
 
-def _forecast(past, effects, kind="a", *, shifts=None, n_samples=4000):
+def _forecast(past, effects, kind="a", *, shifts=None, n_samples=4000, imagined=()):
     days = [d for day, k in past for d in _event(day, k)]
     n = len(days)
     seen = Observations(tuple(days), np.arange(n), np.asarray(effects, float), np.full(n, 1e-4), *np.zeros((3, n)))
@@ -36,6 +36,7 @@ def _forecast(past, effects, kind="a", *, shifts=None, n_samples=4000):
         shifts=shifts or {},
         n_samples=n_samples,
         rng=np.random.default_rng(0),
+        imagined=imagined,
     )
 
 
@@ -174,3 +175,64 @@ def test_left_out_errors_are_those_of_really_leaving_events_out():
     found = _forecast(past, effects)
     assert set(found.left_out) == {f"{kind}-{day}" for day, kind in past}
     assert found.left_out[f"a-{NOW - 365}"][0] > 0 > found.left_out[f"a-{NOW - 730}"][0]
+
+
+def test_weights_are_how_far_the_forecast_follows_each_promotion():
+    past = [(NOW - 365 * k, "a") for k in (1, 2, 3)] + [(NOW - 200 * k, "b") for k in (1, 2, 3)]
+    effects = np.array([0.62, 0.6, 0.58, 0.9, 0.9, 0.9])
+    found = _forecast(past, effects)
+    weights = [found.follows[f"{kind}-{day}"][0] for day, kind in past]
+    step = 0.005
+    for place, weight in enumerate(weights):
+        moved = effects + step * (np.arange(len(effects)) == place)
+        # The spreads are learnt from the same effects, so that the derivative is not the weight alone.
+        assert (_forecast(past, moved).mean[0] - found.mean[0]) / step == pytest.approx(weight, abs=0.06)
+    assert sum(weights[:3]) > 0.7 > 0.2 > abs(sum(weights[3:]))
+    np.testing.assert_allclose(found.gain[0], weights, atol=1e-9)  # days covered in full: one observation each
+
+
+def test_without_a_past_promotion_nothing_is_followed():
+    found = _forecast([], [])
+    assert found.follows == {}
+    assert found.gain.shape == (1, 0)
+
+
+def test_sources_add_up_to_the_variance_of_the_samples():
+    past = [(NOW - 300 * k, "a") for k in range(1, 5)]
+    found = _forecast(past, [0.5, 0.62, 0.45, 0.7], n_samples=40_000)
+    assert found.sources.total[0] == pytest.approx(found.samples[:, 0].var(), rel=0.05)
+    alone = _forecast([], [], n_samples=40_000)
+    assert alone.sources.kind[0] > 0.7 * alone.sources.total[0]
+    many = _forecast([(NOW - 90 * k, "a") for k in range(1, 13)], [0.5, 0.7] * 6)
+    assert many.sources.event[0] > many.sources.kind[0]
+
+
+@pytest.mark.parametrize("n_past", [0, 1, 3])
+def test_what_one_more_promotion_would_narrow_is_what_it_does(n_past):
+    past = [(NOW - 365 * k, "a") for k in range(1, n_past + 1)]
+    # Other kinds pin the spread between promotions, which the imagined one does not teach.
+    past += [(NOW - 100 - 120 * k, kind) for k in range(6) for kind in "bc"]
+    effects = [0.6] * n_past + [0.5, 0.9] * 6
+    more = (NOW - 365 * (n_past + 1), "a")
+    imagined = _event(*more)
+    told = _forecast(past, effects, imagined=imagined)
+    assert told.one_more[0] <= told.sources.total[0]
+    seen = _forecast([*past, more], [*effects, 0.6])
+    assert np.sqrt(told.one_more[0]) == pytest.approx(np.sqrt(seen.sources.total[0]), rel=0.12)
+    np.testing.assert_allclose(told.samples, _forecast(past, effects).samples, rtol=1e-9)
+
+
+def test_a_share_that_limits_hid_is_one_doubt_for_all_days():
+    days = [d for day in (1300, 1000, 700) for d in _event(day, "a")]
+    ahead = _event(NOW + 30, "a")
+
+    def spread(hidden_sd, *, apart=False):
+        variance = np.full(3, 1e-4 + apart * hidden_sd**2)
+        hidden = np.full(3, 0.0 if apart else hidden_sd)
+        seen = Observations(tuple(days), np.arange(3), np.full(3, 0.6), variance, np.zeros(3), hidden, np.zeros(3))
+        rng = np.random.default_rng(0)
+        row = np.zeros(1, dtype=np.intp)
+        found = forecast_effects(seen, ahead, row, 1, np.zeros(1), prior=DAU_PRIOR, shifts={}, n_samples=200, rng=rng)
+        return found.sources.total[0]
+
+    assert spread(0.15) > spread(0.15, apart=True) > spread(0.0)

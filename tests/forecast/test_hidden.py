@@ -100,12 +100,18 @@ def test_why_says_how_much_was_added_and_what_it_does(site, seeing):
 
 
 def test_the_effect_that_is_said_is_the_one_measured(site):
-    limited, _ = _limited(site, lost=0.1)
-    told = _forecast(limited, site)
+    limited, _ = _limited(site, lost=0.05)
+    told, blind = (_forecast(activity, site) for activity in (limited, type(site.activity)(limited.frame)))
     line = next(line for line in told.why if "limits hid demand" in line)
     said = float(line.rsplit("by ", 1)[1].rstrip("%")) / 100
-    blind = _forecast(type(site.activity)(limited.frame), site)
-    assert np.expm1(_middle(told) - _middle(blind)) == pytest.approx(said, abs=0.02)
+
+    def effect(demand):
+        rows = demand.components.query("metric == 'dat_per_dau'").set_index("date")
+        return float(rows.loc["2025-11-11", "event"])
+
+    # The gain is linear; the spreads, learnt anew from the raised effects, move it a little.
+    assert said > 0.03
+    assert np.expm1(effect(told) - effect(blind)) == pytest.approx(said, rel=0.25)
 
 
 def test_rejections_outside_promotions_and_after_as_of_are_no_orders(site, unlimited):
