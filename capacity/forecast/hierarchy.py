@@ -33,17 +33,18 @@ class Prior:
     rush: float  # what the opening brings at once, relative to what the promotion adds to a full day otherwise
     growth: float = 0.03  # of the log uplift a year: published uplifts of one kind grew over the years
     growth_sd: float = 0.06
-    growth_kind_sd: float = 0.03
+    growth_kind_sd: float = 0.05
     rush_growth: float = 0.05  # of the log rush a year, beside the uplift's
     rush_growth_sd: float = 0.06
 
 
-# Published promotions multiply users by 1.2–3 and conversion by 1.2–4 on their first day: these hold both ends.
-DAU_PRIOR = Prior(uplift=0.5, uplift_sd=0.4, kind_sd=0.4, rush=0.1)
+# Published promotions multiply users by 1.2–3 and conversion by 1.2–4 on their first day: 0.2 to 1.4 in logs, which a
+# kind a standard deviation and a half from the middle reaches at both ends.
+DAU_PRIOR = Prior(uplift=0.5, uplift_sd=0.5, kind_sd=0.5, rush=0.1)
 # The first hour brings far more orders than its share of a day: of 2019's Double 11 it took 84.0 of the day's 268.4
 # thousand million CNY (Alibaba, 11 November 2019), of 2014's about a fifth. Beside a day of some eight ordinary ones
 # that is 0.3 to 0.5 of what the other hours add; promotions that people know less of open with a smaller crowd.
-CONVERSION_PRIOR = Prior(uplift=0.5, uplift_sd=0.4, kind_sd=0.4, rush=0.25)
+CONVERSION_PRIOR = Prior(uplift=0.5, uplift_sd=0.5, kind_sd=0.5, rush=0.25)
 _RUSH_SD, _RUSH_KIND_SD = 0.8, 0.4  # of the log rush: over all kinds, and of a kind about them
 _USUAL_EVENT, _USUAL_DAY = 0.12, 0.05  # spreads at which the rush is first looked at
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from scipy.stats import t as student
 Floats = npt.NDArray[np.float64]
 _GRID = np.linspace(-3.5, 3.5, 141)  # normal scores at which the error's quantile function is tabulated
 _TAIL_DF = 5.0  # of the t that stands in for the error's shape where data are few
+_HORIZON_WORTH = 4.0  # independent errors of a stretch of days that weigh as much as the theory's growth
 _PRIOR_WORTH = 30.0  # independent errors that weigh as much as that prior
 
 
@@ -20,12 +22,14 @@ class ErrorModel:
     """Log errors as ``scale × theory × shape(z)``, z standard normal with the correlations named.
 
     ``parts`` (4,) factors on the theory's variances of noise, level, usual and rare effects; ``scale`` (series,),
-    ``event_factor``; ``shape`` values at normal scores `_GRID`; ``together`` is the correlation between series,
+    ``by_horizon`` (horizon,), ``event_factor``; ``shape`` values at normal scores `_GRID`; ``together`` is the
+    correlation between series,
     ``lasting`` the share of an error that stays over the horizon.
     """
 
     parts: Floats
     scale: Floats
+    by_horizon: Floats
     event_factor: float
     shape: Floats
     together: float
@@ -35,7 +39,7 @@ class ErrorModel:
         """(series, horizon) scale of the error."""
         factor = np.where(on_event, self.event_factor, 1.0)
         spread = np.sqrt(theory @ self.parts)
-        return np.asarray(spread * self.scale[:, None] * factor)
+        return np.asarray(spread * self.scale[:, None] * self.by_horizon[None] * factor)
 
     def together_on(self, theory: Floats, common: Floats) -> Floats:
         """(series, horizon) correlation between series; ``common`` (horizon,) of the variance is one shock to all."""
@@ -103,7 +107,8 @@ def learn_errors(
     """
     known = np.isfinite(errors)
     if known.sum() < 30:
-        return ErrorModel(np.ones(4), np.full(n_series, 1.2), 1.0, _tabulate(np.array([]), 0.0), 0.5, 0.5)
+        none = _tabulate(np.array([]), 0.0)
+        return ErrorModel(np.ones(4), np.full(n_series, 1.2), np.ones(errors.shape[2]), 1.0, none, 0.5, 0.5)
     parts = _learn_parts(errors[known], theory[known], paths=float(known.any(axis=2).sum()))
     z = errors / np.sqrt(theory @ parts)
     together, lasting = _dependence(z)
@@ -113,11 +118,13 @@ def learn_errors(
     n_event = worth * float((known & on_event).sum()) / known.sum()
     factor = float((event / plain) ** (n_event / (n_event + 8.0))) if n_event > 0 and plain > 0 and event > 0 else 1.0
     z = np.where(on_event, z / factor, z)
+    by_horizon = _by_horizon(z, worth=worth)
+    z = z / by_horizon
     scale = _scales(z)
     z = z / scale[None, :, None]
     everywhere = np.full(n_series, float(np.exp(np.log(scale).mean())))
     everywhere[series] = scale
-    return ErrorModel(parts, everywhere, factor, _tabulate(z[known], worth), together, lasting)
+    return ErrorModel(parts, everywhere, by_horizon, factor, _tabulate(z[known], worth), together, lasting)
 
 
 def _learn_parts(errors: Floats, theory: Floats, *, paths: float) -> Floats:
@@ -145,6 +152,26 @@ def _learn_parts(errors: Floats, theory: Floats, *, paths: float) -> Floats:
 def _spread_of(z: Floats) -> float:
     """Scale at which a normal's 90 % interval would hold 90 % of ``z``."""
     return float(np.quantile(np.abs(z), 0.9) / 1.645) if len(z) >= 10 else float("nan")
+
+
+def _by_horizon(z: Floats, *, worth: float) -> Floats:
+    """(horizon,) factor that makes near and far days hold alike: what the theory's growth with the horizon missed.
+
+    Four stretches of days, each shrunk to none by how many independent errors it has, and lines between their middles.
+    """
+    horizon = z.shape[2]
+    edges = np.unique([0, *(edge for edge in (7, 14, 28) if edge < horizon), horizon])
+    known = z[np.isfinite(z)]
+    everywhere = _spread_of(known)
+    factors = []
+    for first, stop in pairwise(edges):
+        part = z[:, :, first:stop]
+        part = part[np.isfinite(part)]
+        own, here = _spread_of(part), worth * len(part) / max(len(known), 1)
+        trust = here / (here + _HORIZON_WORTH)
+        factors.append(float((own / everywhere) ** trust) if own > 0 and everywhere > 0 else 1.0)
+    middles = np.log((edges[:-1] + 1 + edges[1:]) / 2)
+    return np.asarray(np.exp(np.interp(np.log(np.arange(1, horizon + 1)), middles, np.log(factors))))
 
 
 def _scales(z: Floats) -> Floats:

@@ -58,7 +58,7 @@ def features(adjusted: Floats, slope: Floats, level: Floats, *, horizon: int) ->
     return np.concatenate([differences, slope[:, None] * horizon / 365.25], axis=1)
 
 
-def learn_rule(terms: Floats, errors: Floats, *, scale: Floats, together: float) -> LevelRule:
+def learn_rules(terms: Floats, errors: Floats, *, scale: Floats, together: float) -> tuple[LevelRule, list[LevelRule]]:
     """Learn how much of each difference persists from the errors of forecasts that hold the level.
 
     Parameters
@@ -71,6 +71,11 @@ def learn_rule(terms: Floats, errors: Floats, *, scale: Floats, together: float)
     together : float
         Correlation between series: those that move together are not independent witnesses.
 
+    Returns
+    -------
+    rule, left_out
+        From all origins; and for each origin from all others, by which its own errors are judged.
+
     Notes
     -----
     Days of one origin and series share one level error, so a path counts as about two observations. The prior is that
@@ -81,16 +86,21 @@ def learn_rule(terms: Floats, errors: Floats, *, scale: Floats, together: float)
     known = np.isfinite(errors)
     worth = 2.0 / horizon / (1 + (len(scale) - 1) * together)
     weight = known / scale[None, :, None] ** 2 * worth
-    gram = np.einsum("osk,osl,osh,ih,jh->kilj", terms, terms, weight, curve, curve, optimize=True)
-    right = np.einsum("osk,osh,ih->ki", terms, weight * np.where(known, errors, 0.0), curve, optimize=True)
     size = 2 * n_terms
+    gram = np.einsum("osk,osl,osh,ih,jh->okilj", terms, terms, weight, curve, curve, optimize=True)
+    gram = gram.reshape(-1, size, size)
+    right = np.einsum("osk,osh,ih->oki", terms, weight * np.where(known, errors, 0.0), curve, optimize=True)
+    right = right.reshape(-1, size)
     prior = np.zeros((n_terms, 2))
     prior[-1, 1] = 0.5
     precision = np.eye(size) / 0.25**2
-    left = gram.reshape(size, size) + precision
-    return LevelRule(
-        np.linalg.solve(left, right.reshape(size) + precision @ prior.reshape(size)).reshape(n_terms, 2), horizon
-    )
+
+    def solved(left: Floats, side: Floats) -> LevelRule:
+        found = np.linalg.solve(left + precision, side + precision @ prior.reshape(size))
+        return LevelRule(found.reshape(n_terms, 2), horizon)
+
+    total, side = gram.sum(axis=0), right.sum(axis=0)
+    return solved(total, side), [solved(total - own, side - its) for own, its in zip(gram, right, strict=True)]
 
 
 def choose_origins(n_history: int, *, horizon: int, count: int = 13, step: int = 28) -> tuple[int, ...]:
@@ -143,8 +153,9 @@ def roll(
         errors[index, :, : last - origin] = logs[:, ahead] - around - level[:, None]
         spread = np.maximum(filtered.variance[:, origin] - 1, 0.0)
         expected[index, :, : last - origin] = theory_variance(design, span, fit, ratio, spread, days=ahead, doubt=doubt)
-    rule = learn_rule(terms, errors, scale=shrinkage.sigma, together=shrinkage.together)
-    return Rolling(origins, rule, errors - rule.apply(terms)), expected
+    rule, left_out = learn_rules(terms, errors, scale=shrinkage.sigma, together=shrinkage.together)
+    shifts = [rule.apply(own) for rule, own in zip(left_out, terms, strict=True)]
+    return Rolling(origins, rule, errors - np.stack(shifts) if shifts else errors), expected
 
 
 def theory_variance(

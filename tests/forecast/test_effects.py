@@ -85,7 +85,8 @@ def test_growth_over_the_years_is_carried_on():
 
 def test_lessons_move_a_kind_without_data_and_hardly_one_with_many():
     moved = _forecast([], [], shifts={"a": 0.2}).mean[0] - _forecast([], []).mean[0]
-    assert moved == pytest.approx(0.2, abs=0.01)
+    # The day opens the promotion: its rush grows with the uplift, so that it moves a little more than a day without.
+    assert 0.2 <= moved < 0.22
     past = [(1300 - 150 * k, "a") for k in range(7)]
     effects = [0.6] * 7
     after = _forecast(past, effects, shifts={"a": 0.2}).mean[0] - _forecast(past, effects).mean[0]
@@ -188,7 +189,8 @@ def test_weights_are_how_far_the_forecast_follows_each_promotion():
         # The spreads are learnt from the same effects, so that the derivative is not the weight alone.
         assert (_forecast(past, moved).mean[0] - found.mean[0]) / step == pytest.approx(weight, abs=0.06)
     assert sum(weights[:3]) > 0.7 > 0.2 > abs(sum(weights[3:]))
-    np.testing.assert_allclose(found.gain[0], weights, atol=1e-9)  # days covered in full: one observation each
+    # Days covered in full: one observation each, followed as far as kinds of unlike uplift lie in their promotions.
+    np.testing.assert_allclose(found.gain[0], weights, rtol=0.02)
 
 
 def test_without_a_past_promotion_nothing_is_followed():

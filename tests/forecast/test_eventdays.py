@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from capacity.forecast.eventdays import MAIN, PART, event_days, share_of_day, terms
+from capacity.forecast.eventdays import MAIN, OPENING, PART, event_days, share_of_day, terms
 
 FIRST = np.datetime64("2026-11-01", "D")
 
@@ -42,7 +42,7 @@ def test_days_beside_count_from_the_ends():
 def test_part_of_a_day_multiplies_volume_by_its_share():
     days = _days("2026-11-10T20:00", "2026-11-12T00:00")
     uplift = 3.0
-    phi, known = terms(days, uplift={"": uplift}, weekday=np.zeros(len(days)))
+    phi, known = terms(days, uplift={"": uplift}, rush={"": 0.0}, weekday=np.zeros(len(days)))
     cover = np.array([d.cover for d in days])
     effect = known + phi[:, MAIN].sum(axis=1) * np.log1p(uplift)
     np.testing.assert_allclose(effect, np.log1p(cover * uplift), atol=1e-9)
@@ -50,6 +50,19 @@ def test_part_of_a_day_multiplies_volume_by_its_share():
     stronger = known + phi[:, MAIN].sum(axis=1) * (np.log1p(uplift) + 0.01)
     np.testing.assert_allclose(stronger, np.log1p(cover * (np.exp(np.log1p(uplift) + 0.01) - 1)), atol=1e-4)
     assert (phi[:, PART] > 0).sum() == 1
+
+
+def test_the_opening_rush_is_the_same_amount_at_midnight_and_in_the_evening():
+    uplift, rush = {"": 3.0}, {"": 0.5}
+    added = []
+    for start, end in (("2026-11-10T20:00", "2026-11-12T00:00"), ("2026-11-11T00:00", "2026-11-12T00:00")):
+        days = _days(start, end)
+        phi, known = terms(days, uplift=uplift, rush=rush, weekday=np.zeros(len(days)))
+        volume = np.exp(known + phi[:, MAIN].sum(axis=1) * np.log1p(uplift[""]))
+        opening = next(k for k, day in enumerate(days) if day.opens)
+        added.append(volume[opening] - 1 - days[opening].cover * uplift[""])
+        assert phi[opening, OPENING] == pytest.approx(rush[""] * uplift[""] / volume[opening])
+    assert added == pytest.approx([1.5, 1.5])
 
 
 def test_shares_of_a_day_add_up():
