@@ -1,0 +1,234 @@
+"""The shape of days, as of every day: a pooled daily shape, each weekday's deviation, both shrunk by frequency.
+
+Means over past days are taken slot by slot (what is unknown counts for nothing) and are then shrunk in the spectrum of
+the day: in a band of frequencies where days of one kind differ by σ² and kinds by τ², a mean of n days is believed to
+``τ² / (τ² + σ²/n)`` (empirical Bayes; Wiener's filter). So a smooth day is learnt in days and noise is never drawn as
+shape, while a job that fires at the same minute every day keeps its edge.
+
+References
+----------
+B. Efron and C. Morris (1975), Data analysis using Stein's estimator and its generalizations, JASA 70.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+HALF_LIFE_DAYS = 56.0  # of the slow shape: two months; what moves faster is for the course's memories
+_LEVEL_HALF_LIFE = 7.0
+_POOL_DAYS = 10.0  # days that the other series' variances are worth
+_ODD = 2.5  # misfits so many times the usual one weigh less (Huber)
+_FEW_SLOTS = 0.25  # of a day known: with less it teaches no shape
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Variances of the spectrum, shape (series, band): of a day around its kind, of kinds, of the daily shape."""
+
+    index: Ints
+    noise: Floats
+    weekday: Floats
+    daily: Floats
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Shapes as of the start of every day.
+
+    Attributes
+    ----------
+    slow : ndarray, shape (series, day + 1, 7, slot)
+        Course of each weekday around the level, known at the start of each day and after the last.
+    weight : ndarray, shape (series, day)
+        How much each day counted: 0 to 1, less for odd ones.
+    """
+
+    slow: Floats
+    weight: Floats
+
+
+def band_index(n_slots: int) -> Ints:
+    """Band of each frequency of a real spectrum: 0, 1, 2, 3–4, 5–8, ….
+
+    Examples
+    --------
+    >>> band_index(24).tolist()
+    [0, 1, 2, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5]
+    """
+    frequency = np.arange(n_slots // 2 + 1)
+    return np.where(frequency < 1, 0, np.ceil(np.log2(np.maximum(frequency, 1))).astype(np.int64) + 1)
+
+
+def learn_bands(values: Floats, weekday: Ints, ordinary: NDArray[np.bool_]) -> Bands:
+    """Learn the variances from days as they were.
+
+    Parameters
+    ----------
+    values : ndarray, shape (series, day, slot)
+        On the even scale; NaN where unknown.
+    weekday : ndarray of int, shape (day,)
+    ordinary : ndarray of bool, shape (day,)
+        Days of no holiday.
+    """
+    index = band_index(values.shape[2])
+    known = np.isfinite(values) & ordinary[None, :, None]
+    known &= (known.mean(2) >= _FEW_SLOTS)[:, :, None]
+    centred = values - _week_level(values, known)[:, :, None]
+    clipped = _clip(centred, known)
+    daily, _ = _mean(clipped, known)
+    left, count_left, deviation, days = _around_weekdays(clipped - daily[:, None], known, weekday)
+    noise = _power(left, index) / np.maximum(count_left, 1e-9)[:, None]
+    between = _power(deviation, index) / np.maximum((days > 0).sum(1), 1)[:, None]
+    inverse = np.where(days > 0, 1.0 / np.maximum(days, 1), 0.0).sum(1) / np.maximum((days > 0).sum(1), 1)
+    kinds = np.maximum(between - noise * inverse[:, None], 0.0)
+    total = np.maximum(days.sum(1), 1)
+    whole = np.maximum(_power(daily[:, None], index) - noise / total[:, None], 0.0)
+    noise, kinds, whole = _borrow(noise, kinds, whole, total)
+    return Bands(index, noise, kinds, whole)
+
+
+def _week_level(values: Floats, known: NDArray[np.bool_]) -> Floats:
+    """Level of the seven days around each day, (series, day): it follows growth and leaves weekdays their own."""
+    slots, _ = _mean(values, known)
+    count = known.sum(2)
+    own = np.where(known, values - slots[:, None], 0.0).sum(2)
+    window = np.ones(7)
+    around = np.stack([np.convolve(row, window, "same") for row in own])
+    return np.asarray(around / np.maximum(np.stack([np.convolve(row, window, "same") for row in count]), 1))
+
+
+def _mean(values: Floats, known: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    count = known.sum(1)
+    mean = np.where(known, values, 0.0).sum(1) / np.maximum(count, 1)
+    return fill_slots(mean, count > 0), count.astype(float)
+
+
+def fill_slots(shape: Floats, known: NDArray[np.bool_]) -> Floats:
+    """Fill unknown slots of shapes (…, slot) with the mean of the known ones."""
+    if known.all():
+        return shape
+    mean = np.where(known, shape, 0.0).sum(-1, keepdims=True) / np.maximum(known.sum(-1, keepdims=True), 1)
+    return np.where(known, shape, mean)
+
+
+def _clip(values: Floats, known: NDArray[np.bool_]) -> Floats:
+    """Pull days' slots to within three robust spreads of their slot's median, so that an odd day is one of many."""
+    held = np.where(known, values, np.nan)
+    any_known = known.any(1)
+    held[:, :, :] = np.where(any_known[:, None], held, 0.0)
+    middle = np.nanmedian(held, axis=1, keepdims=True)
+    spread = 1.4826 * np.nanmedian(np.abs(held - middle), axis=(1, 2), keepdims=True)
+    return np.where(known, np.clip(values, middle - 4 * spread, middle + 4 * spread), 0.0)
+
+
+def _around_weekdays(
+    values: Floats, known: NDArray[np.bool_], weekday: Ints
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Days around their weekday's mean, how many days that is worth, weekdays' means, and days of each."""
+    n_series, _, n_slots = values.shape
+    left = np.zeros_like(values)
+    deviation, days = np.zeros((n_series, 7, n_slots)), np.zeros((n_series, 7))
+    freedom = np.zeros(n_series)
+    for w in range(7):
+        rows = np.flatnonzero(weekday == w)
+        here = known[:, rows]
+        mean, _ = _mean(values[:, rows], here)
+        n = here.any(2).sum(1)
+        days[:, w] = n
+        deviation[:, w] = np.where((n > 0)[:, None], mean, 0.0)
+        several = n > 1
+        left[:, rows] = np.where(here & several[:, None, None], values[:, rows] - mean[:, None], 0.0)
+        freedom += np.where(several, (n - 1) * here.mean(2).sum(1) / np.maximum(n, 1), 0.0)
+    # In the first fortnight weekdays are not repeated: then days around the daily shape stand in for them.
+    alone = freedom <= 0
+    left[alone] = np.where(known, values, 0.0)[alone]
+    freedom = np.where(alone, np.maximum(known.any(2).sum(1) - 1, 1), freedom)
+    return left, freedom, deviation, days
+
+
+def _power(values: Floats, index: Ints) -> Floats:
+    """(series, band) power a frequency, summed over days: values (series, day, slot)."""
+    spectrum = np.abs(np.fft.rfft(values, axis=2) / values.shape[2]) ** 2
+    total = spectrum.sum(1)
+    bands = np.zeros((len(values), int(index[-1]) + 1))
+    np.add.at(bands.T, index, total.T)
+    return bands / np.bincount(index)
+
+
+def _borrow(noise: Floats, kinds: Floats, whole: Floats, days: Floats) -> tuple[Floats, Floats, Floats]:
+    """Blend each series' variances, relative to its own size, with those of all series."""
+    size = np.maximum(noise.sum(1, keepdims=True), 1e-12)
+    weight = (days / (days + _POOL_DAYS))[:, None]
+    blended = [weight * part / size + (1 - weight) * (part / size).mean(0) for part in (noise, kinds, whole)]
+    noise, kinds, whole = (part * size for part in blended)
+    return np.maximum(noise, 1e-12), kinds, whole
+
+
+def follow_shapes(values: Floats, weekday: Ints, ordinary: NDArray[np.bool_], bands: Bands) -> Shapes:
+    """Shapes as of every day, each from the days before it alone.
+
+    Parameters
+    ----------
+    values : ndarray, shape (series, day, slot)
+    weekday : ndarray of int, shape (day,)
+    ordinary : ndarray of bool, shape (day,)
+        Days that may teach shapes.
+    bands : Bands
+    """
+    n_series, n_days, n_slots = values.shape
+    slow = np.zeros((n_series, n_days + 1, 7, n_slots))
+    weights = np.zeros((n_series, n_days))
+    total, count = np.zeros((n_series, 8, n_slots)), np.zeros((n_series, 8, n_slots))
+    level, usual, seen = np.zeros(n_series), np.zeros(n_series), np.zeros(n_series)
+    decay, keep = 0.5 ** (1 / HALF_LIFE_DAYS), 0.5 ** (1 / _LEVEL_HALF_LIFE)
+    known = np.isfinite(values)
+    filled = np.where(known, values, 0.0)
+    for day in range(n_days + 1):
+        slow[:, day] = _shrunk(total, count, bands)
+        if day == n_days:
+            break
+        here, share = known[:, day], known[:, day].mean(1)
+        residual = np.where(here, filled[:, day] - slow[:, day, weekday[day]], 0.0)
+        own = residual.sum(1) / np.maximum(here.sum(1), 1)
+        teaches = share >= _FEW_SLOTS
+        misfit = np.sqrt(np.where(here, (residual - own[:, None]) ** 2, 0.0).sum(1) / np.maximum(here.sum(1), 1))
+        weight = np.where(teaches, _huber(misfit, usual, seen), 0.0)
+        usual = np.where(teaches & (weight > 0), usual + (misfit * weight - usual) / np.minimum(seen + 1, 14), usual)
+        gain = np.where(teaches, np.maximum(1.0 / (seen + 1), 1.0 - keep), 0.0)
+        level += gain * (own - level)
+        seen = seen + teaches
+        weights[:, day] = weight
+        if not ordinary[day]:
+            continue
+        step = np.where(here, weight[:, None], 0.0)
+        total *= decay
+        count *= decay
+        for row in (7, weekday[day]):
+            total[:, row] += step * (filled[:, day] - level[:, None])
+            count[:, row] += step
+    return Shapes(slow, weights)
+
+
+def _huber(misfit: Floats, usual: Floats, seen: Floats) -> Floats:
+    limit = np.where(seen >= 3, _ODD * usual, np.inf)
+    return np.asarray(np.where(misfit > limit, limit / np.maximum(misfit, 1e-12), 1.0))
+
+
+def _shrunk(total: Floats, count: Floats, bands: Bands) -> Floats:
+    """(series, 7, slot) shapes from sums and counts of weekdays (rows 0–6) and all days (row 7)."""
+    n_slots = total.shape[2]
+    mean = fill_slots(total / np.maximum(count, 1e-9), count > 1e-6)
+    mean[count.sum(2) <= 0] = 0.0
+    n = count.mean(2)
+    daily = np.fft.rfft(mean[:, 7])
+    gap = mean[:, :7] - mean[:, 7:]
+    gap[n[:, :7] <= 0] = 0.0
+    kinds = np.fft.rfft(gap)
+    of_daily = bands.daily / (bands.daily + bands.noise / np.maximum(n[:, 7:], 1e-9))
+    unsure = bands.noise[:, None] / np.maximum(n[:, :7, None], 1e-9)
+    of_kinds = bands.weekday[:, None] / (bands.weekday[:, None] + unsure)
+    spectrum = (daily * of_daily[:, bands.index])[:, None] + kinds * of_kinds[..., bands.index]
+    return np.fft.irfft(spectrum, n=n_slots)
