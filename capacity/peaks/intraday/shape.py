@@ -21,6 +21,8 @@ HALF_LIFE_DAYS = 56.0  # of the slow shape: two months; what moves faster is for
 _LEVEL_HALF_LIFE = 7.0
 _POOL_DAYS = 10.0  # days that the other series' variances are worth
 _ODD = 2.5  # misfits so many times the usual one weigh less (Huber)
+_HUBER = 1.345  # spreads: 95 % efficient for normal noise, near the median for heavy tails
+_SLOT_WORTH = 2.0  # days that all slots' misfits are worth to one
 _FEW_SLOTS = 0.25  # of a day known: with less it teaches no shape
 
 
@@ -183,33 +185,47 @@ def follow_shapes(values: Floats, weekday: Ints, ordinary: NDArray[np.bool_], ba
     weights = np.zeros((n_series, n_days))
     total, count = np.zeros((n_series, 8, n_slots)), np.zeros((n_series, 8, n_slots))
     level, usual, seen = np.zeros(n_series), np.zeros(n_series), np.zeros(n_series)
+    size, times = np.zeros((n_series, n_slots)), np.zeros((n_series, n_slots))
     decay, keep = 0.5 ** (1 / HALF_LIFE_DAYS), 0.5 ** (1 / _LEVEL_HALF_LIFE)
-    known = np.isfinite(values)
-    filled = np.where(known, values, 0.0)
     for day in range(n_days + 1):
-        slow[:, day] = _shrunk(total, count, bands)
+        slow[:, day] = _shrunk(total, count, bands, slow[:, day - 1].mean(1) if day else np.zeros((n_series, n_slots)))
         if day == n_days:
             break
-        here, share = known[:, day], known[:, day].mean(1)
-        residual = np.where(here, filled[:, day] - slow[:, day, weekday[day]], 0.0)
-        own = residual.sum(1) / np.maximum(here.sum(1), 1)
-        teaches = share >= _FEW_SLOTS
-        misfit = np.sqrt(np.where(here, (residual - own[:, None]) ** 2, 0.0).sum(1) / np.maximum(here.sum(1), 1))
-        weight = np.where(teaches, _huber(misfit, usual, seen), 0.0)
-        usual = np.where(teaches & (weight > 0), usual + (misfit * weight - usual) / np.minimum(seen + 1, 14), usual)
-        gain = np.where(teaches, np.maximum(1.0 / (seen + 1), 1.0 - keep), 0.0)
-        level += gain * (own - level)
+        here = np.isfinite(values[:, day])
+        expected = slow[:, day, weekday[day]]
+        own, around = _level_of(np.where(here, values[:, day] - expected, 0.0), here)
+        teaches = here.mean(1) >= _FEW_SLOTS
+        misfit = np.sqrt((around**2).sum(1) / np.maximum(here.sum(1), 1))
+        weights[:, day] = np.where(teaches, _huber(misfit, usual, seen), 0.0)
+        usual += np.where(teaches, (misfit * weights[:, day] - usual) / np.minimum(seen + 1, 14), 0.0)
+        level += np.where(teaches, np.maximum(1.0 / (seen + 1), 1.0 - keep), 0.0) * (own - level)
         seen = seen + teaches
-        weights[:, day] = weight
+        limit = _slot_limit(size, times)
+        size += np.abs(around)
+        times += here
         if not ordinary[day]:
             continue
-        step = np.where(here, weight[:, None], 0.0)
+        step = np.where(here, weights[:, day, None], 0.0)
+        held = expected + (own - level)[:, None] + np.clip(around, -limit, limit)
         total *= decay
         count *= decay
         for row in (7, weekday[day]):
-            total[:, row] += step * (filled[:, day] - level[:, None])
+            total[:, row] += step * held
             count[:, row] += step
     return Shapes(slow, weights)
+
+
+def _level_of(residual: Floats, here: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Level of a day (series,) and what its slots leave around it (series, slot), 0 where unknown."""
+    own = residual.sum(1) / np.maximum(here.sum(1), 1)
+    return own, np.where(here, residual - own[:, None], 0.0)
+
+
+def _slot_limit(size: Floats, times: Floats) -> Floats:
+    """How far a slot may lie off before it counts as that far: by its own past misfits, so that edges are learnt."""
+    overall = size.sum(1, keepdims=True) / np.maximum(times.sum(1, keepdims=True), 1)
+    mean = (size + _SLOT_WORTH * overall) / (times + _SLOT_WORTH)
+    return np.where(times.sum(1, keepdims=True) > 0, _HUBER * 1.2533 * mean, np.inf)
 
 
 def _huber(misfit: Floats, usual: Floats, seen: Floats) -> Floats:
@@ -217,18 +233,19 @@ def _huber(misfit: Floats, usual: Floats, seen: Floats) -> Floats:
     return np.asarray(np.where(misfit > limit, limit / np.maximum(misfit, 1e-12), 1.0))
 
 
-def _shrunk(total: Floats, count: Floats, bands: Bands) -> Floats:
-    """(series, 7, slot) shapes from sums and counts of weekdays (rows 0–6) and all days (row 7)."""
-    n_slots = total.shape[2]
-    mean = fill_slots(total / np.maximum(count, 1e-9), count > 1e-6)
-    mean[count.sum(2) <= 0] = 0.0
-    n = count.mean(2)
-    daily = np.fft.rfft(mean[:, 7])
-    gap = mean[:, :7] - mean[:, 7:]
-    gap[n[:, :7] <= 0] = 0.0
-    kinds = np.fft.rfft(gap)
-    of_daily = bands.daily / (bands.daily + bands.noise / np.maximum(n[:, 7:], 1e-9))
-    unsure = bands.noise[:, None] / np.maximum(n[:, :7, None], 1e-9)
+def _shrunk(total: Floats, count: Floats, bands: Bands, before: Floats) -> Floats:
+    """(series, 7, slot) shapes from sums and counts of weekdays (rows 0–6) and all days (row 7).
+
+    A slot that is known less often than the others is made up to their number with the shape as it was believed
+    ``before`` (series, slot): else the gaps themselves would be taken for shape.
+    """
+    n = count.mean(2, keepdims=True)
+    lacking = np.maximum(n - count, 0.0)
+    all_days = lacking[:, 7:]
+    daily = (total[:, 7:] + all_days * before[:, None]) / np.maximum(count[:, 7:] + all_days, 1e-9)
+    gap = (total[:, :7] - count[:, :7] * daily) / np.maximum(count[:, :7] + lacking[:, :7], 1e-9)
+    of_daily = bands.daily / (bands.daily + bands.noise / np.maximum(n[:, 7], 1e-9))
+    unsure = bands.noise[:, None] / np.maximum(n[:, :7], 1e-9)
     of_kinds = bands.weekday[:, None] / (bands.weekday[:, None] + unsure)
-    spectrum = (daily * of_daily[:, bands.index])[:, None] + kinds * of_kinds[..., bands.index]
-    return np.fft.irfft(spectrum, n=n_slots)
+    spectrum = np.fft.rfft(daily) * of_daily[:, None, bands.index] + np.fft.rfft(gap) * of_kinds[..., bands.index]
+    return np.fft.irfft(spectrum, n=total.shape[2])

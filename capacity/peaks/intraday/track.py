@@ -15,7 +15,7 @@ from capacity.peaks.intraday import persistence as persist
 from capacity.peaks.intraday.course import Course, CourseRule
 from capacity.peaks.intraday.persistence import PersistenceRule
 from capacity.peaks.intraday.shape import Floats, Ints
-from capacity.peaks.intraday.uncertainty import Spread, learn_spread, tabulate
+from capacity.peaks.intraday.uncertainty import Spread, learn_spread, shape_of, student_shape, tabulate_ladder
 
 GROWTH = 2.0**0.25
 FIRST_DAYS = 7
@@ -177,9 +177,20 @@ def follow(views: Sequence[Floats], weekday: Ints, holiday: NDArray[np.bool_], *
             scaled[k] = np.where(_columns(n, use + horizon), (flat - centre[k]) / scale[k], scaled[k])
     rules = learn_rules(views[-1], weekday, holiday, longest=longest, leads=leads)
     final = run_filters(views[-1], weekday, holiday, rules, leads=leads)
-    # Errors of origins nearer than their horizon are much the same error; the root is between that and none.
-    tables = np.stack([tabulate(z, n_slots, rate=(1.0 + h) ** -0.5) for z, h in zip(scaled, knots, strict=True)])
+    tables = tabulate_ladder(scaled, knots, n_slots, first=_first_shape(views[0], states))
     return Track(knots, centre, scale, tables, tuple(states), final)
+
+
+def _first_shape(values: Floats, states: Sequence[tuple[int, int, State]]) -> Floats:
+    """Shape of the errors inside the days that the first rules were learnt from: before others are known."""
+    if not states:
+        return student_shape()
+    first, _, state = states[0]
+    n_slots = values.shape[2]
+    origin = np.arange(min(FIRST_DAYS, first // 2) * n_slots, first * n_slots)
+    none = np.zeros(origin.size, dtype=np.int64)
+    error = values.reshape(len(values), -1)[:, origin] - state.centre(origin, none)
+    return shape_of(error / state.scale(origin, none))
 
 
 def _columns(n: int, places: Ints) -> NDArray[np.bool_]:
