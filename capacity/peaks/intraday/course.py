@@ -16,7 +16,7 @@ from capacity.peaks.intraday.shape import Bands, Floats, Ints, Shapes
 HALF_LIVES = (0.7, 2.0, 7.0, 28.0)  # days: last day, last days, last week, last month
 LEADS = 7  # days ahead whose persistence is learnt; farther ones keep the last one's
 _PRIOR_SD = 0.5  # of a share that persists, around none: shares lie between 0 and 1, nothing is taken over unseen
-_FULL = 0.5  # of a day known: less of it says nothing about its spectrum
+_LEAST = 0.05  # of a day known: with less it says nothing; with more it counts by how much is known
 _CLIP = 2.5  # spreads of a day's level beyond which it is odd (Huber)
 _HOLIDAY_PRIOR = (0.5, 0.35)  # how far a holiday is like a rest day: half way, anything between not and wholly likely
 _REST_DAY = 6
@@ -132,8 +132,8 @@ def _holiday_likeness(values: Floats, shapes: Shapes, weekday: Ints, holiday: ND
 
 def _residuals(
     values: Floats, shapes: Shapes, weekday: Ints, holiday: NDArray[np.bool_], likeness: float
-) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
-    """Spectrum of each day around its slow shape, and whether enough of the day is known: (series, day, frequency)."""
+) -> tuple[NDArray[np.complex128], Floats]:
+    """Spectrum of each day around its slow shape (series, day, frequency), and how much of the day is known."""
     n_days, n_slots = values.shape[1:]
     days = np.arange(n_days)
     residual = values - _expected(shapes.slow, days, weekday[:n_days], holiday[:n_days], likeness)
@@ -141,7 +141,8 @@ def _residuals(
     count = known.sum(2, keepdims=True)
     mean = np.where(known, residual, 0.0).sum(2, keepdims=True) / np.maximum(count, 1)
     filled = np.where(known, residual, mean)
-    return np.fft.rfft(filled) / n_slots, count[:, :, 0] >= _FULL * n_slots
+    share = count[:, :, 0] / n_slots
+    return np.fft.rfft(filled) / n_slots, np.where(share >= _LEAST, share, 0.0)
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class _Memories:
     weekdays: NDArray[np.complex128]
 
 
-def _memories(spectrum: NDArray[np.complex128], known: NDArray[np.bool_], clip: Floats) -> _Memories:
+def _memories(spectrum: NDArray[np.complex128], known: Floats, clip: Floats) -> _Memories:
     n_series, n_days, n_frequencies = spectrum.shape
     keep = 0.5 ** (1 / np.array(HALF_LIVES))
     total = np.zeros((n_series, keep.size, n_frequencies), dtype=complex)
@@ -163,8 +164,8 @@ def _memories(spectrum: NDArray[np.complex128], known: NDArray[np.bool_], clip: 
     run = np.zeros(n_series)
     for day in range(n_days):
         middle = means[:, day, 1, 0].real
-        value, run = _held(spectrum[:, day], known[:, day], middle, clip, run, first=weight[:, 1] <= 0)
-        here = known[:, day].astype(float)
+        here = known[:, day]
+        value, run = _held(spectrum[:, day], here > 0, middle, clip, run, first=weight[:, 1] <= 0)
         total = total * keep[:, None] + (here[:, None] * value)[:, None]
         weight = weight * keep + here[:, None]
         means[:, day + 1] = total / np.maximum(weight, 1e-12)[..., None]
@@ -214,7 +215,7 @@ def _level_only(mean: NDArray[np.complex128]) -> NDArray[np.complex128]:
 
 def _regress(
     spectrum: NDArray[np.complex128],
-    known: NDArray[np.bool_],
+    known: Floats,
     memories: _Memories,
     bands: Bands,
     weekday: Ints,
@@ -234,7 +235,7 @@ def _regress(
         x = terms[:, origins] * scale[:, :, None]
         size = np.abs(target)
         target = target * np.where(size > _CLIP, _CLIP / np.maximum(size, 1e-12), 1.0)
-        use = known[:, origins + lead].astype(float)[:, :, None] / LEADS * 2.0
+        use = known[:, origins + lead, None] / LEADS * 2.0
         full = np.einsum("sdkf,j->sdkjf", x, _ramp(lead)).reshape(*x.shape[:2], -1, x.shape[3])
         gram_f = np.einsum("sdif,sdjf,sdf->fij", full, full.conj(), np.broadcast_to(use, target.shape), optimize=True).real
         right_f = np.einsum("sdif,sdf,sdf->fi", full, target.conj(), np.broadcast_to(use, target.shape), optimize=True).real

@@ -119,7 +119,8 @@ def learn_persistence(values: Floats, ahead: Floats, scale: Floats, *, longest: 
     stride = max(1, terms.shape[1] // _MOST_ORIGINS)
     weights = np.zeros((knots.size, half_lives.size))
     first = min(7 * n_slots, terms.shape[1] // 2)
-    for k, horizon in enumerate(knots):
+    # Beyond a day the course's own memories have said it: what is left there is zero.
+    for k, horizon in enumerate(knots[knots <= n_slots]):
         error = errors_of_course(values, ahead, int(horizon)) / scale[:, None]
         rows = slice(first, None, stride)
         x, y = terms[:, rows], np.clip(error[:, rows], -_CLIP, _CLIP)

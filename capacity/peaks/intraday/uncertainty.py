@@ -24,6 +24,7 @@ SCORES = np.linspace(-4.0, 4.0, 161)  # normal scores at which quantiles are tab
 _EDGES = np.sinh(np.linspace(-np.arcsinh(40.0), np.arcsinh(40.0), 801))  # bins of scaled errors, fine in the middle
 _HALF_LIFE_DAYS = 56.0  # as the shapes
 _STEER, _MOST_STEER = 0.05, 0.5  # scales that an independent error, and a whole day, may move a quantile
+_MOST_TAIL = 3.0  # times Student's t that a shape's tails may reach
 _TAIL_DF = 5.0
 _PRIOR_WORTH = 30.0  # independent errors that weigh as much as that prior
 _SCALE_WORTH = 5.0  # and as that scales are right as they were learnt
@@ -131,7 +132,10 @@ def _unit(table: Floats) -> Floats:
     ninth = (SCORES.size - 1) / 2 + 1.2816 / (SCORES[1] - SCORES[0])
     low, high = (np.interp(place, np.arange(SCORES.size), table) for place in (SCORES.size - 1 - ninth, ninth))
     middle = table[SCORES.size // 2]
-    return np.asarray((table - middle) / max(float(high - low) / 2.5632, 1e-6))
+    shape = (table - middle) / max(float(high - low) / 2.5632, 1e-6)
+    # A few errors crowded together must not hand on tails without bound.
+    bound = 1.0 + _MOST_TAIL * np.abs(student_shape())
+    return np.asarray(np.clip(shape, -bound, bound))
 
 
 def tabulate(scaled: Floats, n_slots: int, *, prior: Floats, rate: float = 1.0) -> Floats:
