@@ -74,7 +74,7 @@ def backtest_intraday(
     longest = leads * grid.n_slots
     weekday, holiday = calendar(grid, holidays, leads + 2)
     rows = np.arange(len(grid.series))
-    volume = follow_target(grid.values, rows, weekday, holiday, longest=longest, bursts=False)
+    volume = follow_target(grid.requests, rows, weekday, holiday, longest=longest, bursts=False)
     frame = _next_frame(grid, volume, wanted)
     daily = _daily_frame(grid, volume, wanted, leads)
     followed = followed_peaks(grid)
@@ -103,7 +103,7 @@ def _next_frame(grid: Grid, target: Target, wanted: tuple[float, ...]) -> pd.Dat
         {
             "series": np.repeat(np.array(grid.series, dtype=object), len(times)),
             "ts": times.append([times] * (n - 1)),
-            "value": _after(grid, grid.values.reshape(n, -1)),
+            "value": _after(grid, grid.requests.reshape(n, -1)),
         }
     )
     for q, part in zip(wanted, rolled, strict=True):

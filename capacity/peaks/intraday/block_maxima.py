@@ -1,7 +1,7 @@
 """An interval's peak second from its mean, where too few peak seconds are known to follow them on their own.
 
-The largest of n one-second counts with mean rate λ and over-dispersion φ is ``λ (1 + z √(1/λ + φ))``, z the largest of n
-standard normals; an interval longer than a minute adds how unevenly its minutes are filled. φ and that concentration
+The largest of n one-second counts with mean rate λ and over-dispersion φ is ``λ (1 + z √(1/λ + φ))``, z the largest of
+n standard normals; an interval longer than a minute adds how unevenly its minutes are filled. φ and that concentration
 are learnt from what is known, and are the published figures where nothing is.
 
 References
@@ -73,8 +73,8 @@ def learn_ratio(values: Floats, peaks: Floats, interval_s: int) -> PeakRatio:
     prior_loc, prior_scale = (float(part[0]) for part in prior)
     count = known.sum(1)
     trust = count / (count + _PRIOR_INTERVALS)
-    # In a minute all that noise leaves is wobble; in longer intervals wobble and concentration cannot be told apart, and
-    # the prior's φ stands while the rest is called concentration.
+    # In a minute all that noise leaves is wobble; in longer intervals wobble and concentration cannot be told apart,
+    # and the prior's φ stands while the rest is called concentration.
     log_phi = np.full(len(values), priors.DISPERSION_LOC)
     if interval_s <= 60:
         own = _median((np.maximum(ratio / np.exp(prior_loc) - 1.0, 0.0) / z) ** 2 - 1.0 / rate)

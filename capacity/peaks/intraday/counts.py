@@ -17,7 +17,7 @@ _MOST_CURVATURE = 1.0  # there ``y`` is log(x + ½) to within 0.2: the usual gua
 
 
 def spread(counts: Floats, curvature: Floats) -> Floats:
-    """Counts to the even scale; `curvature` κ broadcasts.
+    """Bring counts to the even scale; `curvature` κ broadcasts.
 
     Examples
     --------
@@ -82,4 +82,4 @@ def choose_curvature(counts: Floats) -> Floats:
     known = np.isfinite(counts) & (counts > 0)
     typical = np.array([np.median(c[k]) if k.any() else 1.0 for c, k in zip(counts, known, strict=True)])
     phi = estimate_overdispersion(counts)
-    return np.clip(np.maximum(phi, 1.0 / np.maximum(typical, 1.0)), None, _MOST_CURVATURE)[:, None]
+    return np.asarray(np.clip(np.maximum(phi, 1.0 / np.maximum(typical, 1.0)), None, _MOST_CURVATURE))[:, None]

@@ -65,7 +65,7 @@ def learn_course(values: Floats, weekday: Ints, holiday: NDArray[np.bool_]) -> C
     clip = _CLIP * np.sqrt(bands.noise[:, 0])
     spectrum, known = _residuals(values, shapes, weekday, holiday, likeness)
     memories = _memories(spectrum, known, clip)
-    weights = _regress(spectrum, known, memories, bands, weekday, clip)
+    weights = _regress(spectrum, known, memories, bands)
     return CourseRule(bands, weights, clip, likeness)
 
 
@@ -98,7 +98,7 @@ def follow_course(values: Floats, weekday: Ints, holiday: NDArray[np.bool_], rul
 
 
 def _ramp(lead: int) -> Floats:
-    """A constant and a ramp from 0 to 1 with the root of the lead: differences fade so."""
+    """Return a constant and a ramp from 0 to 1 with the root of the lead: differences fade so."""
     return np.array([1.0, (np.sqrt(lead + 1) - 1) / (np.sqrt(LEADS) - 1)])
 
 
@@ -218,8 +218,6 @@ def _regress(
     known: Floats,
     memories: _Memories,
     bands: Bands,
-    weekday: Ints,
-    clip: Floats,
 ) -> Floats:
     """(band, term, 2) shares that persist, ridge around none; every series counts by its own noise."""
     n_days = spectrum.shape[1]
@@ -237,8 +235,12 @@ def _regress(
         target = target * np.where(size > _CLIP, _CLIP / np.maximum(size, 1e-12), 1.0)
         use = known[:, origins + lead, None] / LEADS * 2.0
         full = np.einsum("sdkf,j->sdkjf", x, _ramp(lead)).reshape(*x.shape[:2], -1, x.shape[3])
-        gram_f = np.einsum("sdif,sdjf,sdf->fij", full, full.conj(), np.broadcast_to(use, target.shape), optimize=True).real
-        right_f = np.einsum("sdif,sdf,sdf->fi", full, target.conj(), np.broadcast_to(use, target.shape), optimize=True).real
+        gram_f = np.einsum(
+            "sdif,sdjf,sdf->fij", full, full.conj(), np.broadcast_to(use, target.shape), optimize=True
+        ).real
+        right_f = np.einsum(
+            "sdif,sdf,sdf->fi", full, target.conj(), np.broadcast_to(use, target.shape), optimize=True
+        ).real
         np.add.at(gram, bands.index, gram_f)
         np.add.at(right, bands.index, right_f)
     ridge = np.eye(n_terms * 2) / _PRIOR_SD**2

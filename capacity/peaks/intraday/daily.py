@@ -58,9 +58,9 @@ def roll_days(outlook: Outlook, values: Floats, *, leads: int) -> DailyRolling:
     flat = values.reshape(n_series, -1)
     centre, scale = (np.full((leads, n_series, n_days), np.nan) for _ in range(2))
     slot = np.full((leads, n_series, n_days), -1, dtype=np.int64)
-    scores: list[Floats] = []
+    scores: list[tuple[int, Floats]] = []
     for era, (first, stop) in enumerate(outlook.spans):
-        paths = _paths(scores, n_slots, n_series, horizon.size)
+        paths = _paths(_known_by(first, scores, n_slots), n_slots, n_series, horizon.size)
         for day in range(first, stop):
             quantiles = outlook.path(era, day * n_slots, horizon)
             middle, size, busiest = peaks_of_days(value_at_score(quantiles, paths), n_slots)
@@ -72,31 +72,35 @@ def roll_days(outlook: Outlook, values: Floats, *, leads: int) -> DailyRolling:
             came = np.full((n_series, horizon.size), np.nan)
             part = flat[:, day * n_slots : day * n_slots + horizon.size]
             came[:, : part.shape[1]] = part
-            scores.append(np.where(np.isfinite(came), score_under(quantiles, came), np.nan))
+            scores.append((day, np.where(np.isfinite(came), score_under(quantiles, came), np.nan)))
     known = np.isfinite(values)
     enough = known.mean(2) >= _MOSTLY
     filled = np.where(known, values, -np.inf)
     actual = np.where(enough, filled.max(2), np.nan)
     tables = tabulate_ladder((actual - centre) / scale, np.arange(leads), 1, first=student_shape())
-    dependence = learn_dependence(np.concatenate(scores), n_slots) if scores else learn_dependence(flat[:0], n_slots)
+    dependence = learn_dependence(_known_by(n_days, scores, n_slots), n_slots)
     return DailyRolling(centre, scale, slot, actual, filled.argmax(2), tables, dependence)
 
 
-def _paths(scores: list[Floats], n_slots: int, n_series: int, horizon: int) -> Floats:
-    known = np.concatenate(scores) if scores else np.zeros((0, horizon))
+def _known_by(day: int, scores: list[tuple[int, Floats]], n_slots: int) -> Floats:
+    """Scores (path, horizon) of the paths so far, without what came on or after a day."""
+    paths = [np.where(np.arange(s.shape[1]) < (day - origin) * n_slots, s, np.nan) for origin, s in scores]
+    return np.concatenate(paths) if paths else np.zeros((0, 1))
+
+
+def _paths(known: Floats, n_slots: int, n_series: int, horizon: int) -> Floats:
     dependence = learn_dependence(known, n_slots)
     rng = np.random.default_rng(_SEED)
     return dependence.draw(rng, n_samples=N_PATHS, n_series=n_series, horizon=horizon)
 
 
 def peaks_of_days(futures: Floats, n_slots: int) -> tuple[Floats, Floats, Ints]:
-    """Median, scale and likeliest slot of the days' maxima, each (day, series), of futures (sample, series, horizon)."""
+    """Median, scale and likeliest slot of days' maxima, each (day, series), of futures (sample, series, horizon)."""
     n_samples, n_series, _ = futures.shape
     days = futures.reshape(n_samples, n_series, -1, n_slots)
     top = days.max(3)
     low, middle, high = np.quantile(top, [0.1, 0.5, 0.9], axis=0)
     at = days.argmax(3)
-    # Votes of neighbouring slots count within an hour's eighth or so: with many slots no single one is ever likely.
     votes = np.stack([np.apply_along_axis(np.bincount, 0, at[:, s], minlength=n_slots) for s in range(n_series)])
     return middle.T, np.maximum((high - low).T / 2.0 / 1.2816, 1e-6), votes.argmax(1).T
 
@@ -104,4 +108,3 @@ def peaks_of_days(futures: Floats, n_slots: int) -> tuple[Floats, Floats, Ints]:
 def daily_quantiles(centre: Floats, scale: Floats, table: Floats) -> Floats:
     """Quantiles at `SCORES` (…, score)."""
     return np.asarray(centre[..., None] + scale[..., None] * table)
-

@@ -19,8 +19,8 @@ KNOTS = (0, 1, 2, 4)  # horizons that the last bursts speak for; beyond, the slo
 _FAST_DAYS = 2.0
 _PRIOR_DAYS = 0.5  # what the overall frequency is worth to a slot: half a day, Jeffreys' prior
 _LONGEST_AGE = 24.0  # hours
-_MOST_POINTS = 300  # of bursts and of quiet intervals each that a fit rests on
-_ROUNDS = 10
+_MOST_POINTS = 250  # of bursts and of quiet intervals each that a fit rests on
+_ROUNDS = 6
 _PRIOR_VARIANCE = 3.0  # of the log odds around the overall frequency: a factor of six either way
 _LINEAR = 0.3  # of it along straight lines, the rest local
 
@@ -178,7 +178,10 @@ def _sample(label: Floats, skip: int) -> tuple[Ints, NDArray[np.bool_], Floats]:
     for s, row in enumerate(label):
         hits, rest = (np.flatnonzero(row == v) for v in (1.0, 0.0))
         hits, rest = hits[hits >= skip], rest[rest >= skip]
-        kept, chosen = hits[-_MOST_POINTS:], rest[np.linspace(0, rest.size - 1, min(rest.size, _MOST_POINTS)).astype(int)]
+        kept, chosen = (
+            hits[-_MOST_POINTS:],
+            rest[np.linspace(0, rest.size - 1, min(rest.size, _MOST_POINTS)).astype(int)],
+        )
         some = np.concatenate([kept, chosen])
         rows[s, : some.size], used[s, : some.size] = some, True
         shift[s] = np.log(max(kept.size, 1) / max(hits.size, 1)) - np.log(max(chosen.size, 1) / max(rest.size, 1))

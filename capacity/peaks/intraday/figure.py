@@ -19,7 +19,7 @@ def draw_intraday(forecast: "IntradayForecast", series: str | None) -> Chart:
         raise InputError(f"no series {name!r} in this forecast", remedy=did_you_mean(name, forecast.series))
     past = forecast.history[forecast.history["series"] == name]
     ahead = forecast.quantiles[forecast.quantiles["series"] == name]
-    levels = sorted(c for c in ahead.columns if isinstance(c, float))
+    levels = sorted(float(c) for c in ahead.columns if not isinstance(c, str))
     middle = min(levels, key=lambda q: abs(q - 0.5))
     figure = new_figure()
     axes = figure.subplots()
@@ -31,7 +31,7 @@ def draw_intraday(forecast: "IntradayForecast", series: str | None) -> Chart:
     axes.set_ylim(bottom=0)
     number_axis(axes.yaxis)
     axes.tick_params(axis="x", labelrotation=30)
-    top = ahead.loc[ahead[middle].idxmax()]
+    top = ahead.iloc[int(ahead[middle].argmax())]
     frame = pd.concat([past.assign(kind="history"), ahead.assign(kind="forecast")], ignore_index=True)
     return Chart(
         figure=figure,

@@ -20,7 +20,7 @@ class Grid:
     Attributes
     ----------
     series : tuple of str
-    values, peaks : ndarray, shape (series, day, slot)
+    requests, peaks : ndarray, shape (series, day, slot)
         Requests in the interval and its largest one-second count; NaN where unknown.
     first : Timestamp
         Naive local midnight of the first day.
@@ -35,7 +35,7 @@ class Grid:
     """
 
     series: tuple[str, ...]
-    values: Floats
+    requests: Floats
     peaks: Floats
     first: pd.Timestamp
     interval_s: int
@@ -52,7 +52,7 @@ class Grid:
     @property
     def n_days(self) -> int:
         """Days begun."""
-        return int(self.values.shape[1])
+        return int(self.requests.shape[1])
 
     @property
     def has_peaks(self) -> bool:
@@ -64,7 +64,7 @@ class Grid:
         return pd.date_range(self.first, periods=self.n_days + extra, freq="D")
 
     def ahead(self, horizon: int) -> tuple[pd.DatetimeIndex, Ints]:
-        """Starts of the next intervals, and their places counted from `first` by the clock."""
+        """Return starts of the next intervals, and their places counted from `first` by the clock."""
         step = pd.Timedelta(seconds=self.interval_s)
         starts = pd.date_range(self.last_at + step, periods=horizon, freq=step)
         return starts, _places(starts, self.first, self.interval_s)
@@ -102,7 +102,7 @@ def lay_out(history: pd.DataFrame) -> Grid:
     first = pd.Timestamp(int(seconds.min()) // _DAY_S * _DAY_S, unit="s")
     place = _places(wall, first, interval)
     columns = {name: _numbers(history, name) for name in ("value", "peak")}
-    _check(columns, place, codes, stamps, seconds % interval != phase, interval)
+    _check(columns, codes, stamps, seconds % interval != phase, interval)
     n_slots = _DAY_S // interval
     n_days = int(place.max()) // n_slots + 1
     if int(place.max()) + 1 < _LEAST_DAYS * n_slots:
@@ -140,7 +140,8 @@ def _times(column: "pd.Series[pd.Timestamp]") -> pd.DatetimeIndex:
         ) from error
     if stamps.hasnans:
         raise InputError(
-            "history.ts has empty times", problems=[Problem("history.ts", f"{int(stamps.isna().sum())} empty", "times")]
+            "history.ts has empty times",
+            problems=[Problem("history.ts", f"{int(np.count_nonzero(stamps.isna()))} empty", "times")],
         )
     return stamps
 
@@ -176,7 +177,6 @@ def _numbers(history: pd.DataFrame, name: str) -> Floats:
 
 def _check(
     columns: dict[str, Floats],
-    place: Ints,
     codes: NDArray[np.intp],
     stamps: pd.DatetimeIndex,
     off_grid: NDArray[np.bool_],

@@ -10,13 +10,13 @@ from capacity.errors import InputError, Problem
 from capacity.forecast.tables import check_quantiles
 from capacity.peaks.intraday.block_maxima import PeakRatio, learn_ratio
 from capacity.peaks.intraday.daily import N_PATHS, daily_quantiles, peaks_of_days
-from capacity.peaks.intraday.futures import Dependence, learn_dependence
+from capacity.peaks.intraday.futures import Dependence
 from capacity.peaks.intraday.grid import Grid, lay_out
 from capacity.peaks.intraday.outlook import MixedOutlook
 from capacity.peaks.intraday.result import IntradayForecast
 from capacity.peaks.intraday.shape import Floats, Ints
 from capacity.peaks.intraday.targets import Target, calendar, follow_target, followed_peaks, roll_next, together
-from capacity.peaks.intraday.uncertainty import at_probability, student_shape, value_at_score
+from capacity.peaks.intraday.uncertainty import at_probability, value_at_score
 
 _FIGURE_DAYS = 7
 _THIN_DAYS = 14
@@ -107,15 +107,13 @@ def forecast_intraday(
     longest = int(places.max()) - grid.end + 1
     leads = -(-(grid.end % grid.n_slots + longest) // grid.n_slots)
     weekday, holiday = calendar(grid, holidays, leads + 2)
-    volume = follow_target(
-        grid.values, np.arange(len(grid.series)), weekday, holiday, longest=longest, bursts=False
-    )
+    volume = follow_target(grid.requests, np.arange(len(grid.series)), weekday, holiday, longest=longest, bursts=False)
     requests = _ahead(volume, grid, places - grid.end, leads)
     followed = followed_peaks(grid)
     peaks = None
     seconds = None
     if grid.has_peaks:
-        ratio = learn_ratio(*(a.reshape(len(grid.series), -1) for a in (grid.values, grid.peaks)), grid.interval_s)
+        ratio = learn_ratio(_flat(grid.requests), _flat(grid.peaks), grid.interval_s)
         if followed.size:
             peaks = follow_target(grid.peaks, followed, weekday, holiday, longest=longest, bursts=True)
         seconds = _peaks_ahead(peaks, ratio, requests, grid, places - grid.end, leads)
@@ -125,7 +123,7 @@ def forecast_intraday(
         grid.series,
         grid.interval_s,
         tables.intervals(requests.counts),
-        tables.days(requests, grid.values),
+        tables.days(requests, grid.requests),
         None if seconds is None else tables.intervals(seconds.counts),
         None if seconds is None else tables.days(seconds, grid.peaks),
         samples,
@@ -133,6 +131,10 @@ def forecast_intraday(
         _recent(grid),
         _why(grid, followed, peaks),
     )
+
+
+def _flat(values: Floats) -> Floats:
+    return values.reshape(len(values), -1)
 
 
 def _ahead(target: Target, grid: Grid, horizon: Ints, leads: int) -> _Ahead:
@@ -229,7 +231,8 @@ class _Tables:
                 place = seen[1] if seen[0] > middle else place
                 date = grid.first + pd.Timedelta(days=day + lead)
                 at = date + pd.Timedelta(seconds=grid.phase_s + place * grid.interval_s)
-                rows.append({"series": name, "date": date, "at": at, "so_far": seen[0], **q})
+                row: dict[object, object] = {"series": name, "date": date, "at": at, "so_far": seen[0]}
+                rows.append(row | dict(q))
         columns = ["series", "date", "at", "so_far", *self.wanted]
         return pd.DataFrame(rows, columns=pd.Index(columns, dtype=object))
 
@@ -245,7 +248,7 @@ def _recent(grid: Grid) -> pd.DataFrame:
     times = grid.starts()[grid.end - n : grid.end]
     parts = []
     for s, name in enumerate(grid.series):
-        value, peak = (a[s].ravel()[grid.end - n : grid.end] for a in (grid.values, grid.peaks))
+        value, peak = (_flat(a)[s, grid.end - n : grid.end] for a in (grid.requests, grid.peaks))
         part = pd.DataFrame({"series": name, "ts": times, "value": value})
         parts.append(part.assign(peak=peak) if grid.has_peaks else part)
     frame = pd.concat(parts, ignore_index=True)

@@ -140,7 +140,7 @@ def mix(quiet: Floats, burst: Floats, share: Floats, levels: Floats) -> Floats:
     found = np.interp(
         (levels.reshape(n_rows, -1) + place).ravel(), (reached.reshape(n_rows, width) + place).ravel(), point.ravel()
     )
-    return found.reshape(levels.shape)
+    return np.asarray(found).reshape(levels.shape)
 
 
 def look_ahead(values: Floats, weekday: Ints, holiday: NDArray[np.bool_], *, longest: int, bursts: bool) -> Outlook:
@@ -187,7 +187,6 @@ def _mixed(
     knots = quiet.track.knots
     flat = np.zeros((knots.size, n_days + 1, SCORES.size)) + SCORES
     rough = MixedOutlook(quiet, burst, present, rules, pasts, flat, n_slots, quiet.spans)
-    scores = _scores(rough, values)
     tables = tabulate_ladder(_scores(rough, values), knots, n_slots, first=SCORES)
     return MixedOutlook(quiet, burst, present, rules, pasts, tables, n_slots, quiet.spans)
 

@@ -8,7 +8,6 @@ past origins at a ladder of horizons and taken in between by the logarithm.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from capacity.peaks.intraday.shape import Floats, Ints
@@ -76,7 +75,7 @@ def recent_means(residual: Floats, half_lives: Floats, clip: Floats) -> Floats:
 
 
 def errors_of_course(values: Floats, ahead: Floats, horizon: int) -> Floats:
-    """What came at a horizon minus the course as of the origin's day, shape (series, interval); NaN past the end.
+    """Return what came at a horizon minus the course as of the origin's day, (series, interval); NaN past the end.
 
     Parameters
     ----------
@@ -85,7 +84,7 @@ def errors_of_course(values: Floats, ahead: Floats, horizon: int) -> Floats:
     horizon : int
         Intervals after the origin; 0 is the one that starts there.
     """
-    n_series, n_days, n_slots = values.shape
+    n_series, n_slots = len(values), values.shape[2]
     flat = values.reshape(n_series, -1)
     n = flat.shape[1]
     target = np.full((n_series, n), np.nan)

@@ -98,7 +98,7 @@ class IntradayBacktest(Result):
         return f"{len(self.next)} intervals forecast one ahead, WAPE {format_number(float(first['wape']))}"
 
     def to_frame(self) -> pd.DataFrame:
-        """Return error and coverage by target and lead: n, wape, median_error, bias, and the share below each quantile."""
+        """Return n, wape, median_error, bias and the share below each quantile, by target and lead."""
         parts = [self._score("interval", "next", self.next, "value", "")]
         if "peak" in self.next:
             parts.append(self._score("peak_qps", "next", self.next, "peak", "peak_"))
@@ -111,11 +111,11 @@ class IntradayBacktest(Result):
         return pd.DataFrame(parts)
 
     def _score(self, target: str, lead: str, frame: pd.DataFrame, value: str, prefix: str) -> dict[str, object]:
-        columns = {q: f"{prefix}{q:g}" if prefix else q for q in self.quantiles}
+        columns: dict[float, str | float] = {q: f"{prefix}{q:g}" if prefix else q for q in self.quantiles}
         middle = min(self.quantiles, key=lambda q: abs(q - 0.5))
         known = frame[[value, columns[middle]]].notna().all(axis=1).to_numpy()
-        came = frame.loc[known, value].to_numpy(dtype=float)
-        said = frame.loc[known, columns[middle]].to_numpy(dtype=float)
+        came = frame[value].to_numpy(dtype=float)[known]
+        said = frame[columns[middle]].to_numpy(dtype=float)[known]
         error = np.abs(said - came)
         positive = came > 0
         row: dict[str, object] = {
@@ -127,6 +127,6 @@ class IntradayBacktest(Result):
             "bias": float((said - came).sum() / max(came.sum(), 1e-12)),
         }
         for q, column in columns.items():
-            below = came <= frame.loc[known, column].to_numpy(dtype=float)
+            below = came <= frame[column].to_numpy(dtype=float)[known]
             row[f"below_{q:g}"] = float(below.mean()) if below.size else np.nan
         return row

@@ -77,7 +77,7 @@ def learn_bands(values: Floats, weekday: Ints, ordinary: NDArray[np.bool_]) -> B
     """
     index = band_index(values.shape[2])
     known = np.isfinite(values) & ordinary[None, :, None]
-    known &= (known.mean(2) >= _FEW_SLOTS)[:, :, None]
+    known &= np.asarray(known.mean(2) >= _FEW_SLOTS)[:, :, None]
     centred = values - _week_level(values, known)[:, :, None]
     clipped = _clip(centred, known)
     daily, _ = _mean(clipped, known)
@@ -117,18 +117,15 @@ def fill_slots(shape: Floats, known: NDArray[np.bool_]) -> Floats:
 
 
 def _clip(values: Floats, known: NDArray[np.bool_]) -> Floats:
-    """Pull days' slots to within three robust spreads of their slot's median, so that an odd day is one of many."""
+    """Pull days' slots to within four robust spreads of their slot's median, so that an odd day is one of many."""
     held = np.where(known, values, np.nan)
-    any_known = known.any(1)
-    held[:, :, :] = np.where(any_known[:, None], held, 0.0)
+    held = np.where(np.any(known, axis=1, keepdims=True), held, 0.0)
     middle = np.nanmedian(held, axis=1, keepdims=True)
     spread = 1.4826 * np.nanmedian(np.abs(held - middle), axis=(1, 2), keepdims=True)
     return np.where(known, np.clip(values, middle - 4 * spread, middle + 4 * spread), 0.0)
 
 
-def _around_weekdays(
-    values: Floats, known: NDArray[np.bool_], weekday: Ints
-) -> tuple[Floats, Floats, Floats, Floats]:
+def _around_weekdays(values: Floats, known: NDArray[np.bool_], weekday: Ints) -> tuple[Floats, Floats, Floats, Floats]:
     """Days around their weekday's mean, how many days that is worth, weekdays' means, and days of each."""
     n_series, _, n_slots = values.shape
     left = np.zeros_like(values)

@@ -38,7 +38,7 @@ class Target:
     outlook: Outlook
 
     def counts(self, even: Floats) -> Floats:
-        """Counts of values whose first axis is the series."""
+        """Return counts of values whose first axis is the series."""
         return gather(even, self.curvature.reshape((-1,) + (1,) * (even.ndim - 1)))
 
     def days(self, leads: int) -> DailyRolling:
@@ -51,7 +51,7 @@ def follow_target(
 ) -> Target:
     """Follow a target (series, day, slot) for some series."""
     chosen = values[rows]
-    # The scale is chosen by the first days alone, so that a forecast as of a past day does not change with what follows.
+    # The scale is chosen by the first days alone: a forecast as of a past day must not change with what follows.
     days = max(refit_days(values.shape[1])[:1] or [1])
     curvature = choose_curvature(chosen[:, :days].reshape(rows.size, -1))
     even = spread(chosen, curvature[:, :, None])
@@ -108,5 +108,3 @@ def together(left: Floats, right: Floats) -> float:
     a, b = np.clip(left[known], -3, 3), np.clip(right[known], -3, 3)
     own = float((a * b).sum() / max(np.sqrt((a * a).sum() * (b * b).sum()), 1e-9))
     return float(np.clip((known.sum() * own + 20 * 0.5) / (known.sum() + 20), 0.0, 0.99))
-
-

@@ -132,7 +132,9 @@ def learn_rules(values: Floats, weekday: Ints, holiday: NDArray[np.bool_], *, lo
 
 def _size(residual: Floats) -> Floats:
     known = np.isfinite(residual)
-    out = np.array([np.median(np.abs(row[here])) if here.any() else 0.0 for row, here in zip(residual, known, strict=True)])
+    out = np.array(
+        [np.median(np.abs(row[here])) if here.any() else 0.0 for row, here in zip(residual, known, strict=True)]
+    )
     return np.maximum(out * 1.4826, 1e-6)
 
 

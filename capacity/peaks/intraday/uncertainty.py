@@ -13,7 +13,6 @@ I. Gibbs and E. Candès (2021), Adaptive conformal inference under distribution 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.special import ndtr, ndtri
 from scipy.stats import t as student
@@ -66,7 +65,10 @@ def learn_spread(errors: Floats, knots: Ints, n_slots: int) -> Spread:
         Intervals a day.
     """
     size = _sizes(errors, knots)
-    slot = np.stack([_slots(e / size[:, k, None], int(h), n_slots) for k, (e, h) in enumerate(zip(errors, knots, strict=True))], axis=1)
+    slot = np.stack(
+        [_slots(e / size[:, k, None], int(h), n_slots) for k, (e, h) in enumerate(zip(errors, knots, strict=True))],
+        axis=1,
+    )
     location = np.zeros_like(size)
     for k, e in enumerate(errors):
         known = np.isfinite(e)
@@ -167,7 +169,7 @@ def tabulate(scaled: Floats, n_slots: int, *, prior: Floats, rate: float = 1.0) 
 
 
 def tabulate_ladder(scaled: Floats, knots: Ints, n_slots: int, *, first: Floats) -> Floats:
-    """Tables of each horizon, (knot, day + 1, score); a farther one takes its shape from the nearer until it has its own.
+    """Tables of each horizon, (knot, day + 1, score); a farther one has the nearer one's shape until it has its own.
 
     ``scaled`` (knot, series, interval); ``first`` (score,) is the nearest horizon's prior.
     """
@@ -217,7 +219,7 @@ def at_probability(table: Floats, probability: float) -> Floats:
 
 
 def score_under(quantiles: Floats, value: Floats) -> Floats:
-    """Normal score of values (…) under quantiles (…, score); NaN where the value is unknown."""
+    """Return normal scores of values (…) under quantiles (…, score); NaN where the value is unknown."""
     below = np.clip((quantiles < value[..., None]).sum(-1), 1, SCORES.size - 1)[..., None]
     low = np.take_along_axis(quantiles, below - 1, -1)[..., 0]
     high = np.take_along_axis(quantiles, below, -1)[..., 0]
