@@ -9,7 +9,7 @@ from capacity.peaks.intraday.outlook import Outlook
 from capacity.peaks.intraday.shape import Floats, Ints
 from capacity.peaks.intraday.uncertainty import score_under, student_shape, tabulate_ladder, value_at_score
 
-N_PATHS = 256
+N_PATHS = 200
 _MOSTLY = 0.9  # of a day known: what is missing is then unlikely to have held its peak
 _SEED = 11  # of the paths that maxima are read from: one set for all origins, so that days differ by themselves alone
 
@@ -60,7 +60,7 @@ def roll_days(outlook: Outlook, values: Floats, *, leads: int) -> DailyRolling:
     slot = np.full((leads, n_series, n_days), -1, dtype=np.int64)
     scores: list[tuple[int, Floats]] = []
     for era, (first, stop) in enumerate(outlook.spans):
-        paths = _paths(_known_by(first, scores, n_slots), n_slots, n_series, horizon.size)
+        paths = _paths(_known_by(first, scores, n_slots), n_slots, horizon.size)
         for day in range(first, stop):
             quantiles = outlook.path(era, day * n_slots, horizon)
             middle, size, busiest = peaks_of_days(value_at_score(quantiles, paths), n_slots)
@@ -88,10 +88,10 @@ def _known_by(day: int, scores: list[tuple[int, Floats]], n_slots: int) -> Float
     return np.concatenate(paths) if paths else np.zeros((0, 1))
 
 
-def _paths(known: Floats, n_slots: int, n_series: int, horizon: int) -> Floats:
-    dependence = learn_dependence(known, n_slots)
+def _paths(known: Floats, n_slots: int, horizon: int) -> Floats:
+    """Paths (path, 1, horizon) that all series share: only each one's own maxima are wanted."""
     rng = np.random.default_rng(_SEED)
-    return dependence.draw(rng, n_samples=N_PATHS, n_series=n_series, horizon=horizon)
+    return learn_dependence(known, n_slots).draw(rng, n_samples=N_PATHS, n_series=1, horizon=horizon)
 
 
 def peaks_of_days(futures: Floats, n_slots: int) -> tuple[Floats, Floats, Ints]:

@@ -145,7 +145,7 @@ def _ahead(target: Target, grid: Grid, horizon: Ints, leads: int) -> _Ahead:
     day, slot = divmod(grid.end, n_slots)
     rest = np.arange(leads * n_slots - slot)
     rng = np.random.default_rng(0)
-    scores = rolled.dependence.draw(rng, n_samples=N_PATHS, n_series=target.rows.size, horizon=rest.size)
+    scores = rolled.dependence.draw(rng, n_samples=N_PATHS, n_series=1, horizon=rest.size)
     futures = value_at_score(outlook.path(-1, grid.end, rest), scores)
     begun = np.full((*futures.shape[:2], slot), -np.inf)
     centre, scale, busiest = peaks_of_days(np.concatenate([begun, futures], axis=2), n_slots)

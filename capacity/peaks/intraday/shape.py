@@ -97,9 +97,13 @@ def _week_level(values: Floats, known: NDArray[np.bool_]) -> Floats:
     slots, _ = _mean(values, known)
     count = known.sum(2)
     own = np.where(known, values - slots[:, None], 0.0).sum(2)
-    window = np.ones(7)
-    around = np.stack([np.convolve(row, window, "same") for row in own])
-    return np.asarray(around / np.maximum(np.stack([np.convolve(row, window, "same") for row in count]), 1))
+    return np.asarray(_week_sum(own) / np.maximum(_week_sum(count.astype(float)), 1.0))
+
+
+def _week_sum(days: Floats) -> Floats:
+    """Sum over the seven days around each day, fewer at the ends."""
+    padded = np.pad(days, ((0, 0), (3, 3)))
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 7, axis=1).sum(2))
 
 
 def _mean(values: Floats, known: NDArray[np.bool_]) -> tuple[Floats, Floats]:
