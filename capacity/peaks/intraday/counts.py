@@ -56,8 +56,8 @@ def estimate_overdispersion(counts: Floats) -> Floats:
     >>> rng = np.random.default_rng(0)
     >>> mean = 200 * (1 + 0.5 * np.sin(np.arange(20_000) / 300))
     >>> counts = rng.poisson(mean * rng.gamma(1 / 0.05, 0.05, 20_000)).astype(float)
-    >>> round(float(estimate_overdispersion(counts[None])[0]), 2)
-    0.05
+    >>> 0.04 < float(estimate_overdispersion(counts[None])[0]) < 0.06
+    True
     """
     if counts.shape[1] < 3:
         return np.zeros(len(counts))

@@ -101,13 +101,12 @@ def refit_days(n_days: int) -> list[int]:
     Examples
     --------
     >>> refit_days(30), refit_days(5)
-    ([7, 10, 15, 22], [2, 3])
+    ([7, 9, 11, 14, 17, 21, 25], [2, 3, 4])
     """
-    day = float(min(FIRST_DAYS, max(n_days // 2, 1)))
-    days = []
-    while np.ceil(day) < n_days:
-        days.append(int(np.ceil(day)))
-        day *= GROWTH
+    day, days = min(FIRST_DAYS, max(n_days // 2, 1)), []
+    while day < n_days:
+        days.append(day)
+        day = max(day + 1, int(np.ceil(day * GROWTH)))
     return days
 
 
