@@ -14,6 +14,7 @@ from capacity.peaks.intraday import shape
 from capacity.peaks.intraday.shape import Bands, Floats, Ints, Shapes
 
 HALF_LIVES = (0.7, 2.0, 7.0, 28.0)  # days: last day, last days, last week, last month
+_N_TERMS = 5
 LEADS = 7  # days ahead whose persistence is learnt; farther ones keep the last one's
 _PRIOR_SD = 0.5  # of a share that persists, around none: shares lie between 0 and 1, nothing is taken over unseen
 _LEAST = 0.05  # of a day known: with less it says nothing; with more it counts by how much is known
@@ -141,7 +142,8 @@ def _residuals(
     count = known.sum(2, keepdims=True)
     mean = np.where(known, residual, 0.0).sum(2, keepdims=True) / np.maximum(count, 1)
     filled = np.where(known, residual, mean)
-    share = count[:, :, 0] / n_slots
+    # A holiday says nothing of the days after it, nor is it what they are judged by.
+    share = np.where(holiday[:n_days], 0.0, count[:, :, 0] / n_slots)
     return np.fft.rfft(filled) / n_slots, np.where(share >= _LEAST, share, 0.0)
 
 
@@ -219,31 +221,29 @@ def _regress(
     memories: _Memories,
     bands: Bands,
 ) -> Floats:
-    """(band, term, 2) shares that persist, ridge around none; every series counts by its own noise."""
+    """(band, term, 2) shares that persist, ridge around none; every series counts by its own noise.
+
+    Origins of the first week are left out: there the shapes themselves are still being learnt, and what is missing of
+    them would be taken for what persists. Where days differ by more than their noise they are worth less evidence.
+    """
     n_days = spectrum.shape[1]
     n_bands = int(bands.index[-1]) + 1
-    n_terms = 5
-    gram, right = np.zeros((n_bands, n_terms * 2, n_terms * 2)), np.zeros((n_bands, n_terms * 2))
+    gram, right = np.zeros((n_bands, _N_TERMS * 2, _N_TERMS * 2)), np.zeros((n_bands, _N_TERMS * 2))
+    square, count = np.zeros(n_bands), np.zeros(n_bands)
     scale = 1.0 / np.sqrt(bands.noise)[:, None, bands.index]
-    first = min(7, n_days // 2)
-    for lead in range(min(LEADS, n_days - first)):
-        origins = np.arange(first, n_days - lead)
+    for lead in range(min(LEADS, max(n_days - LEADS, 0))):
+        origins = np.arange(LEADS, n_days - lead)
         terms, base = _terms(memories, lead)
         target = (spectrum[:, origins + lead] - base[:, origins]) * scale
-        x = terms[:, origins] * scale[:, :, None]
         size = np.abs(target)
         target = target * np.where(size > _CLIP, _CLIP / np.maximum(size, 1e-12), 1.0)
-        use = known[:, origins + lead, None] / LEADS * 2.0
+        use = np.broadcast_to(known[:, origins + lead, None] / LEADS * 2.0, target.shape)
+        x = terms[:, origins] * scale[:, :, None]
         full = np.einsum("sdkf,j->sdkjf", x, _ramp(lead)).reshape(*x.shape[:2], -1, x.shape[3])
-        gram_f = np.einsum(
-            "sdif,sdjf,sdf->fij", full, full.conj(), np.broadcast_to(use, target.shape), optimize=True
-        ).real
-        right_f = np.einsum(
-            "sdif,sdf,sdf->fi", full, target.conj(), np.broadcast_to(use, target.shape), optimize=True
-        ).real
-        np.add.at(gram, bands.index, gram_f)
-        np.add.at(right, bands.index, right_f)
-    ridge = np.eye(n_terms * 2) / _PRIOR_SD**2
-    return np.stack([np.linalg.solve(g + ridge, r) for g, r in zip(gram, right, strict=True)]).reshape(
-        n_bands, n_terms, 2
-    )
+        np.add.at(gram, bands.index, np.einsum("sdif,sdjf,sdf->fij", full, full.conj(), use, optimize=True).real)
+        np.add.at(right, bands.index, np.einsum("sdif,sdf,sdf->fi", full, target.conj(), use, optimize=True).real)
+        np.add.at(square, bands.index, (use * np.abs(target) ** 2).sum((0, 1)))
+        np.add.at(count, bands.index, use.sum((0, 1)))
+    variance = np.maximum(square / np.maximum(count, 1e-9), 1.0)
+    ridge = np.eye(_N_TERMS * 2)[None] / _PRIOR_SD**2 * variance[:, None, None]
+    return np.asarray(np.linalg.solve(gram + ridge, right[..., None])).reshape(n_bands, _N_TERMS, 2)

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 HALF_LIFE_DAYS = 56.0  # of the slow shape: two months; what moves faster is for the course's memories
 _LEVEL_HALF_LIFE = 7.0
+_HALF_WORTH = 7.0  # repeated days that the first, even split is worth: a week of them
 _POOL_DAYS = 10.0  # days that the other series' variances are worth
 _ODD = 2.5  # misfits so many times the usual one weigh less (Huber)
 _HUBER = 1.345  # spreads: 95 % efficient for normal noise, near the median for heavy tails
@@ -81,11 +82,14 @@ def learn_bands(values: Floats, weekday: Ints, ordinary: NDArray[np.bool_]) -> B
     centred = values - _week_level(values, known)[:, :, None]
     clipped = _clip(centred, known)
     daily, _ = _mean(clipped, known)
-    left, count_left, deviation, days = _around_weekdays(clipped - daily[:, None], known, weekday)
-    noise = _power(left, index) / np.maximum(count_left, 1e-9)[:, None]
+    left, repeats, deviation, days = _around_weekdays(clipped - daily[:, None], known, weekday)
+    alone = np.maximum(days.sum(1) - 1.0, 1.0)
+    noise = _power(left, index) / np.where(repeats > 0, repeats, alone)[:, None]
     between = _power(deviation, index) / np.maximum((days > 0).sum(1), 1)[:, None]
     inverse = np.where(days > 0, 1.0 / np.maximum(days, 1), 0.0).sum(1) / np.maximum((days > 0).sum(1), 1)
     kinds = np.maximum(between - noise * inverse[:, None], 0.0)
+    kinds[repeats <= 0] = 0.0
+    noise, kinds = _even_at_first(noise, kinds, repeats)
     total = np.maximum(days.sum(1), 1)
     whole = np.maximum(_power(daily[:, None], index) - noise / total[:, None], 0.0)
     noise, kinds, whole = _borrow(noise, kinds, whole, total)
@@ -130,7 +134,7 @@ def _clip(values: Floats, known: NDArray[np.bool_]) -> Floats:
 
 
 def _around_weekdays(values: Floats, known: NDArray[np.bool_], weekday: Ints) -> tuple[Floats, Floats, Floats, Floats]:
-    """Days around their weekday's mean, how many days that is worth, weekdays' means, and days of each."""
+    """Days around their weekday's mean, how many days are repeats, weekdays' means, and days of each."""
     n_series, _, n_slots = values.shape
     left = np.zeros_like(values)
     deviation, days = np.zeros((n_series, 7, n_slots)), np.zeros((n_series, 7))
@@ -145,11 +149,17 @@ def _around_weekdays(values: Floats, known: NDArray[np.bool_], weekday: Ints) ->
         several = n > 1
         left[:, rows] = np.where(here & several[:, None, None], values[:, rows] - mean[:, None], 0.0)
         freedom += np.where(several, (n - 1) * here.mean(2).sum(1) / np.maximum(n, 1), 0.0)
-    # In the first fortnight weekdays are not repeated: then days around the daily shape stand in for them.
+    # In the first week no weekday is repeated: then days around the daily shape stand in for days around weekdays.
     alone = freedom <= 0
     left[alone] = np.where(known, values, 0.0)[alone]
-    freedom = np.where(alone, np.maximum(known.any(2).sum(1) - 1, 1), freedom)
     return left, freedom, deviation, days
+
+
+def _even_at_first(noise: Floats, kinds: Floats, repeats: Floats) -> tuple[Floats, Floats]:
+    """Until weekdays have come again, half of what days differ by is taken to be their weekday's: neither is known."""
+    half = (noise + kinds) / 2.0
+    weight = (repeats / (repeats + _HALF_WORTH))[:, None]
+    return weight * noise + (1 - weight) * half, weight * kinds + (1 - weight) * half
 
 
 def _power(values: Floats, index: Ints) -> Floats:
