@@ -107,9 +107,13 @@ def daily_peaks(history: pd.DataFrame, *, holidays: str | None) -> pd.DataFrame:
 
 
 def daily_lines(name: str, days: pd.DataFrame) -> list[str]:
-    """Markdown rows of one history: all leads, then the seventh day alone."""
+    """Markdown rows of one history: all leads, the seventh day alone, and both from four weeks of history on."""
     lines = []
-    for label, part in (("1–7", days), ("7", days[days["lead_days"] == _LEADS - 1])):
+    seventh, later = days["lead_days"] == _LEADS - 1, days["origin"] >= 28
+    parts = {"1–7": days, "7": days[seventh], "1–7, from week 5": days[later], "7, from week 5": days[seventh & later]}
+    for label, part in parts.items():
+        if part.empty:
+            continue
         value = part["value"].to_numpy()
         for method, said, slot in (
             ("**capacity**", part[0.5], part["expected_slot"]),
