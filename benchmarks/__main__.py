@@ -1,27 +1,47 @@
-"""Run benchmarks by name: companies, online_retail."""
+"""Run benchmarks by name: companies, online_retail, intraday; forecast (beside peers, half an hour) by name only."""
 
 import argparse
 from pathlib import Path
 
-from benchmarks import companies, online_retail
+from benchmarks import companies, forecast, intraday, online_retail
+from benchmarks.peers.ask import PEERS, PEERS_PYTHON
 
 
 def main() -> None:
     """Run the benchmark that was named, or all, and print its tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="companies, online_retail; all without a name")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="companies, online_retail, intraday, forecast; all but forecast by default"
+    )
     parser.add_argument("--companies", type=int, default=50, help="how many simulated companies of each family")
     parser.add_argument("--family", choices=[*companies.FAMILIES], help="which family of companies; both without it")
     parser.add_argument("--first-seed", type=int, help="seed of the first company; the family's own without it")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--real-data", type=Path, default=Path("../shared/data"), help="folder of the real data")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="of forecast: beside whom")
+    parser.add_argument("--peers-python", type=Path, default=PEERS_PYTHON, help="Python of the peers' environment")
+    parser.add_argument("--parts", nargs="*", choices=forecast.PARTS, default=list(forecast.PARTS), help="of forecast")
+    parser.add_argument(
+        "--large",
+        nargs="?",
+        type=int,
+        const=100_000,
+        default=0,
+        metavar="SERIES",
+        help="of forecast: also so many series (100,000) in blocks from Parquet",
+    )
     chosen = parser.parse_args()
-    names = chosen.names or ["companies", "online_retail"]
+    names = chosen.names or ["companies", "online_retail", "intraday"]
     if "companies" in names:
         for family in [chosen.family] if chosen.family else companies.FAMILIES:
             print(companies.run(chosen.companies, chosen.jobs, chosen.first_seed, family=family))
     if "online_retail" in names:
         print(online_retail.run(chosen.real_data))
+    if "intraday" in names:
+        print(intraday.run(chosen.real_data))
+    if "forecast" in names:
+        python, data = chosen.peers_python, chosen.real_data
+        print(forecast.run(data, python, peers=chosen.peers, parts=chosen.parts, large_series=chosen.large))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from capacity.history import DailyActivity, Traffic
     from capacity.lessons import Lesson, Lessons
     from capacity.peaks import forecast_peaks
+    from capacity.peaks.intraday import backtest_intraday, forecast_intraday
     from capacity.plan import make_plan
     from capacity.promotion import Promotion, Promotions
     from capacity.rehearsal import rehearse
@@ -48,10 +49,12 @@ _HOMES = {
     "Traffic": "capacity.history",
     "Workspace": "capacity.workspace",
     "backtest_demand": "capacity.forecast",
+    "backtest_intraday": "capacity.peaks.intraday",
     "create_workspace": "capacity.workspace",
     "fit_curve": "capacity.saturation",
     "fit_saturation": "capacity.saturation",
     "forecast_demand": "capacity.forecast",
+    "forecast_intraday": "capacity.peaks.intraday",
     "forecast_panel": "capacity.forecast",
     "forecast_peaks": "capacity.peaks",
     "make_company": "capacity.demo",
@@ -79,10 +82,12 @@ __all__ = [
     "Traffic",
     "Workspace",
     "backtest_demand",
+    "backtest_intraday",
     "create_workspace",
     "fit_curve",
     "fit_saturation",
     "forecast_demand",
+    "forecast_intraday",
     "forecast_panel",
     "forecast_peaks",
     "make_company",
