@@ -2,11 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PEERS_INSTALLED := .venv-peers/.installed
 ID := 2026-double11
 AS_OF := 2026-10-20
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo sample test check format lab lock benchmarks clean
+.PHONY: demo sample test check format lab lock benchmarks benchmarks-peers clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -48,5 +49,13 @@ lock: $(INSTALLED)
 benchmarks: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
+$(PEERS_INSTALLED): benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+benchmarks-peers: $(INSTALLED) $(PEERS_INSTALLED)  ## beside Prophet, statsforecast and LightGBM; half an hour and more
+	$(BIN)/python -m benchmarks forecast $(ARGS)
+
 clean:
-	rm -rf .venv data/tables data/rejected data/plans truth reports
+	rm -rf .venv .venv-peers data/tables data/rejected data/plans truth reports
