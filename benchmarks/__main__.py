@@ -11,7 +11,10 @@ def main() -> None:
     """Run the benchmark that was named, or all, and print its tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="companies, online_retail, intraday, forecast; all but forecast by default"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="companies, online_retail, intraday, forecast; all but forecast by default",
     )
     parser.add_argument("--companies", type=int, default=50, help="how many simulated companies of each family")
     parser.add_argument("--family", choices=[*companies.FAMILIES], help="which family of companies; both without it")

@@ -96,7 +96,9 @@ def learn_rules(terms: Floats, errors: Floats, *, scale: Floats, together: float
     precision = np.eye(size) / 0.25**2
 
     def solved(left: Floats, side: Floats) -> LevelRule:
-        found = np.linalg.solve(left + precision, side + precision @ prior.reshape(size))
+        found: Floats = np.asarray(
+            np.linalg.solve(left + precision, side + precision @ prior.reshape(size)), dtype=float
+        )
         return LevelRule(found.reshape(n_terms, 2), horizon)
 
     total, side = gram.sum(axis=0), right.sum(axis=0)
