@@ -1,10 +1,12 @@
 """Run benchmarks by name: companies, online_retail, intraday; forecast (beside peers, half an hour) by name only."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from benchmarks import companies, forecast, intraday, online_retail
 from benchmarks.peers.ask import PEERS, PEERS_PYTHON
+from benchmarks.peers.companies import forecast_companies
 
 
 def main() -> None:
@@ -36,8 +38,10 @@ def main() -> None:
     chosen = parser.parse_args()
     names = chosen.names or ["companies", "online_retail", "intraday"]
     if "companies" in names:
+        python = chosen.peers_python
+        peers = partial(forecast_companies, python=python) if python.exists() else None
         for family in [chosen.family] if chosen.family else companies.FAMILIES:
-            print(companies.run(chosen.companies, chosen.jobs, chosen.first_seed, family=family))
+            print(companies.run(chosen.companies, chosen.jobs, chosen.first_seed, family=family, peers=peers))
     if "online_retail" in names:
         print(online_retail.run(chosen.real_data))
     if "intraday" in names:
