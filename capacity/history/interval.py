@@ -39,7 +39,7 @@ _BITS = 6
 _PACKED = 8
 
 
-def with_interval(table: Any, *, apart: tuple[str, ...] = ()) -> Any:
+def with_interval(table: Any, *, apart: tuple[str, ...] = (), ends: str | None = None) -> Any:
     """Add ``interval_s`` to a table of ``ts`` (UTC) and ``service``.
 
     Parameters
@@ -48,6 +48,8 @@ def with_interval(table: Any, *, apart: tuple[str, ...] = ()) -> Any:
         An Ibis table; one row a service and timestamp.
     apart
         Columns whose values are judged apart from each other, as services are.
+    ends
+        Column of the second since 1970 at which what is judged together ends: the next row would stand there.
 
     Returns
     -------
@@ -67,38 +69,39 @@ def with_interval(table: Any, *, apart: tuple[str, ...] = ()) -> Any:
     >>> with_interval(rows).order_by("service", "ts").to_pyarrow()["interval_s"].to_pylist()
     [3600, 3600, 3600, 60, 60, 60, 60, 60, 60]
     """
-    import ibis
-
     series = ["service", *apart]
     keys = [*series, "_run"]
-    rows = _number_runs(table.mutate(_s=table.ts.epoch_seconds().cast("int64")), series)
+    rows = _number_runs(table.mutate(_s=table.ts.epoch_seconds().cast("int64")), series, ends)
     runs = _fill(_stand(_describe(rows, series), series), series)
     widths = runs.select(**{f"{name}_of": runs[name] for name in keys}, interval_s=_width(runs))
     joined = rows.inner_join(widths, [rows[name] == widths[f"{name}_of"] for name in keys])
-    return joined.select(*table.columns, "interval_s")
+    return joined.select(*(name for name in table.columns if name != ends), "interval_s")
 
 
 @cache
-def interval_sql(columns: tuple[str, ...], *, table: str, apart: tuple[str, ...] = ()) -> str:
+def interval_sql(columns: tuple[str, ...], *, table: str, apart: tuple[str, ...] = (), ends: str | None = None) -> str:
     """Write `with_interval` as DuckDB's SQL, once: composing it costs more than running it on few rows.
 
     Parameters
     ----------
     columns
-        Names of the table's columns besides ``ts``, ``service`` and `apart`.
+        Names of the table's columns besides ``ts``, ``service``, `apart` and `ends`.
     table
         Its name.
-    apart
+    apart, ends
         As for `with_interval`.
     """
     import ibis
 
     # Other columns are carried through; their types do not matter to the query.
     types = dict.fromkeys((*columns, "service", *apart), "string") | {"ts": "timestamp(6)"}
-    return str(ibis.to_sql(with_interval(ibis.table(types, name=table), apart=apart), dialect="duckdb"))
+    if ends is not None:
+        types[ends] = "int64"
+    query = with_interval(ibis.table(types, name=table), apart=apart, ends=ends)
+    return str(ibis.to_sql(query, dialect="duckdb"))
 
 
-def _number_runs(rows: Any, series: list[str]) -> Any:
+def _number_runs(rows: Any, series: list[str], ends: str | None) -> Any:
     """Add the step to the next row, the standard width it is near, and the number of the run."""
     import ibis
 
@@ -106,6 +109,10 @@ def _number_runs(rows: Any, series: list[str]) -> Any:
     rows = rows.mutate(
         _step=rows["_s"].lead(1).over(order) - rows["_s"], _past=rows["_s"] - rows["_s"].lag(1).over(order)
     )
+    if ends is not None:
+        # An end shorter off than the step before cuts the last row, as midnight cuts hours of UTC: it says nothing.
+        left = rows[ends] - rows["_s"]
+        rows = rows.mutate(_step=ibis.coalesce(rows["_step"], (left >= rows["_past"]).ifelse(left, None)))
     rows = rows.mutate(_near=_standard(rows["_step"]), _was=_standard(rows["_past"]))
     rows = rows.mutate(_begins=(rows["_near"] == rows["_was"]).fill_null(False).ifelse(0, 1))
     return rows.mutate(_run=rows["_begins"].sum().over(_until_here(series, "_s")))
@@ -118,11 +125,12 @@ def _describe(rows: Any, series: list[str]) -> Any:
     runs = rows.group_by(*series, "_run").aggregate(
         n=rows.count(), first=rows["_s"].min(), near=rows["_near"].min(), step=rows["_step"].max()
     )
-    runs = runs.mutate(step=ibis.coalesce(runs.near, runs.step))
+    runs = runs.mutate(step=(runs.n > 1).ifelse(runs.near, runs.step))
     runs = runs.mutate(
-        single=(runs.n == 1).ifelse(1, 0), whole=(runs.n > 1).ifelse(ibis.least(runs.n, _MOST_SPARED), 0),
+        single=((runs.n == 1) & (runs.step <= _HOUR_S)).fill_null(False).ifelse(1, 0),
+        whole=(runs.n > 1).ifelse(ibis.least(runs.n, _MOST_SPARED), 0),
         **_pack([_is_multiple(runs.step, w).fill_null(False).ifelse(1, 0) for w in STANDARD_WIDTHS_S]),
-    )  # fmt: skip
+    )
     order = ibis.window(group_by=series, order_by="_run")
     around = ibis.window(group_by=series, order_by="_run", preceding=_BESIDE, following=_BESIDE)
     counted = [name for name in runs.columns if name.startswith("pack")]
@@ -136,7 +144,7 @@ def _describe(rows: Any, series: list[str]) -> Any:
     enough = runs.known - (runs.known / _STRAY_PARTS).floor().cast("int64")
     held = [(_unpack(runs, k) >= enough) & (runs.known > 0) for k in range(len(STANDARD_WIDTHS_S))]
     lattice = _first_of(list(zip(held, STANDARD_WIDTHS_S, strict=True))[::-1])
-    # Losses leave runs of one step; what they spare are longer ones.
+    # Losses leave runs of one step, outages single longer ones; what losses spare are runs of many.
     return runs.mutate(lattice=lattice, lost=(runs.lost + 1) / (runs.lost + 1 + runs.spared))
 
 
@@ -182,18 +190,27 @@ def _fill(runs: Any, series: list[str]) -> Any:
         past=runs.standing.max().over(group_by=[*series, "piece"]),
         next=runs.standing.max().over(group_by=[*series, "ahead"]),
     )
+    # The first of them ends where the run before it does not go on: it is no witness of what comes after.
+    later = runs.opens.ifelse(ibis.null("int64"), runs.step)
     between = ibis.window(group_by=[*series, "piece", "stands"])
-    odd = {name: (~_is_multiple(runs.step, runs[name])).fill_null(False).ifelse(1, 0) for name in ("past", "next")}
     runs = runs.mutate(
         steps=runs.step.count().over(between),
+        odd_past=_is_odd(runs.step, runs.past).sum().over(between),
         shortest=runs.step.min().over(between),
-        odd_past=odd["past"].sum().over(between),
-        odd_next=odd["next"].sum().over(between),
+        steps_later=later.count().over(between),
+        odd_next=_is_odd(later, runs.next).sum().over(between),
+        shortest_later=later.min().over(between),
     )
-    strays = runs.steps / _STRAY_PARTS
-    fits_past = (runs.odd_past <= ibis.greatest(strays, 1)) & (runs.shortest >= runs.past - _wobble(runs.past))
-    fits_next = (runs.odd_next <= strays) & (runs.shortest >= runs.next - _wobble(runs.next))
-    return runs.mutate(fits_past=fits_past.fill_null(False), fits_next=fits_next.fill_null(False))
+    fits_past = runs.odd_past <= ibis.greatest(runs.steps / _STRAY_PARTS, 1)
+    fits_past &= runs.shortest >= runs.past - _wobble(runs.past)
+    fits_next = runs.odd_next <= runs.steps_later / _STRAY_PARTS
+    fits_next &= runs.shortest_later >= runs.next - _wobble(runs.next)
+    # The first may go on as what comes after does.
+    first_fits = ((runs.next > runs.past) & _is_multiple(runs.step, runs.next)).fill_null(False)
+    fits_next = (runs.steps_later == 0) | fits_next.fill_null(False)
+    return runs.mutate(
+        fits_past=fits_past.fill_null(False), fits_next=fits_next & runs.next.notnull() & (first_fits | ~runs.opens)
+    )
 
 
 def _width(runs: Any) -> Any:
@@ -206,14 +223,18 @@ def _width(runs: Any) -> Any:
             (runs.stands, runs.near),
             (cut_short, runs.step),
             (runs.fits_past & runs.fits_next, ibis.greatest(runs.past, runs.next)),
-            (runs.fits_past | (runs.steps == 0), runs.past),
+            (runs.fits_past | (runs.steps == 0) | (runs.opens & ~runs.fits_next), runs.past),
             (runs.fits_next, runs.next),
-            (runs.opens, runs.past),
         ]
     )
     # Of the lattice nothing is known where no step is.
     lattice = ibis.least(runs.lattice, ibis.coalesce(runs.step, runs.lattice))
     return ibis.greatest(ibis.coalesce(width, lattice, ibis.literal(_HOUR_S, "int64")), 1)
+
+
+def _is_odd(step: Any, width: Any) -> Any:
+    """One where a step is no multiple of a width, else nought."""
+    return (~_is_multiple(step, width)).fill_null(False).ifelse(1, 0)
 
 
 def _standard(step: Any) -> Any:
