@@ -220,8 +220,8 @@ def _width_warnings(con: Any) -> list[str]:
             FROM taken WINDOW s AS (PARTITION BY service ORDER BY ts)),
         longer AS (
             SELECT *, CASE WHEN w_before >= {_FEWEST_TIMES} * w THEN w_before
-                           WHEN step >= {_FEWEST_TIMES} * w AND step_after <= 1.5 * w_after THEN least(step, 3600)
-                      END AS holds_s
+                           WHEN least(step, 3600) >= {_FEWEST_TIMES} * w AND step_after <= 1.5 * w_after
+                           THEN least(step, 3600) END AS holds_s
             FROM beside WHERE step_before <= 1.5 * w_before)
         SELECT service, ts, step = w AND w < w_before AND w <> w_after AS cut, w_before / w AS times,
                requests >= {_FEWEST_REQUESTS} AND requests / holds_s BETWEEN 0.5 * beside AND 2 * beside AS holds_more,

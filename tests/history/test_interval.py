@@ -239,5 +239,6 @@ def test_ingest_tells_of_hours_mixed_with_minutes(shop):
 def test_ingest_is_silent_where_widths_merely_change(shop):
     assert take(shop, (span(0, 20, HOUR), HOUR), (span(20, 24, 60), 60), (span(24, 40, HOUR), HOUR)) == []
     assert take(shop, (span(0, 20, 60), 60), (span(21.3, 30, 60), 60)) == []
+    assert take(shop, (span(0, 20, HOUR), HOUR), (span(40, 60, HOUR), HOUR)) == []
     opening = (span(20, 21, 60), 60 * 30)
     assert take(shop, (span(0, 20, HOUR), HOUR), opening, (span(21, 40, HOUR), HOUR)) == []
