@@ -18,6 +18,9 @@ _SHOWN = 100
 _COUNTER_ROWS = 24
 _COUNTER_FALLS = 0.02
 _COUNTER_RISES = 0.5
+# A row that holds an interval so many times as long as was taken is told from a busy one, if it counts enough.
+_FEWEST_TIMES = 8
+_FEWEST_REQUESTS = 30
 # A busiest hour says something of the zone when most of the day was seen and the hour is well above the others.
 _HOURS_SEEN = 18
 _STANDS_OUT = 1.3
@@ -70,6 +73,7 @@ def inspect_traffic(con: Any, folder: Path, parts: Sequence[Part], *, timezone: 
         *_hour_warnings(hour if stands_out else None, timezone),
         *_peak_warnings(con),
         *_lone_rows(con),
+        *_width_warnings(con),
     ]
     return Inspection(gaps, n_gaps, missing, resets, words, hour, tuple(warnings))
 
@@ -201,3 +205,40 @@ def _lone_rows(con: Any) -> list[str]:
         return []
     names = ", ".join(row[0] for row in services[:5]) + (f" and {len(services) - 5} more" if len(services) > 5 else "")
     return [f"one row only, taken as an hour's since nothing says its interval: {names}"]
+
+
+def _width_warnings(con: Any) -> list[str]:
+    """Rows of which the timestamps say one width, and those before them, or the counts, another."""
+    con.execute(f"""
+        CREATE OR REPLACE VIEW widths AS
+        WITH beside AS (
+            SELECT service, ts, interval_s AS w, requests, requests / interval_s AS rate,
+                   epoch(lead(ts) OVER s - ts) AS step, epoch(ts - lag(ts) OVER s) AS step_before,
+                   epoch(lead(ts, 2) OVER s - lead(ts) OVER s) AS step_after,
+                   lag(interval_s) OVER s AS w_before, lead(interval_s) OVER s AS w_after,
+                   lag(requests / interval_s) OVER s AS rate_before, lead(requests / interval_s) OVER s AS rate_after
+            FROM taken WINDOW s AS (PARTITION BY service ORDER BY ts)),
+        longer AS (
+            SELECT *, CASE WHEN w_before >= {_FEWEST_TIMES} * w THEN w_before
+                           WHEN least(step, 3600) >= {_FEWEST_TIMES} * w AND step_after <= 1.5 * w_after
+                           THEN least(step, 3600) END AS holds_s
+            FROM beside WHERE step_before <= 1.5 * w_before)
+        SELECT service, ts, step = w AND w < w_before AND w <> w_after AS cut, w_before / w AS times,
+               requests >= {_FEWEST_REQUESTS} AND requests / holds_s BETWEEN 0.5 * beside AND 2 * beside AS holds_more,
+               holds_s / w AS held
+        FROM (SELECT *, sqrt(rate_before * rate_after) AS beside FROM longer)""")
+    warnings = []
+    for column, times, said in (
+        ("cut", "times", "are followed before an interval like those before them is over, and taken as ending there"),
+        ("holds_more", "held", "count what a far longer interval would than their timestamps say"),
+    ):
+        n, most, first = con.execute(f"""
+            SELECT count(*), max({times}), arg_min({{'service': service, 'ts': ts}}, (ts, service))
+            FROM widths WHERE {column}""").fetchall()[0]
+        if n:
+            warnings.append(
+                f"{n:,} rows {said}: if totals of longer intervals, or several hosts, are mixed in, their rates are up "
+                f"to {format_number(most)} times too high; keep one of the two and ingest again. The first: "
+                f"{first['service']} at {first['ts']:%Y-%m-%d %H:%M:%S} UTC"
+            )
+    return warnings

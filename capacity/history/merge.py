@@ -3,10 +3,11 @@
 # ruff: noqa: S608 - names come from the contracts, paths are quoted; a file's content never enters a query.
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from capacity.history.clock import read_clock
+from capacity.history.clock import read_clock, start_of_day
 from capacity.history.contracts import Contract
 from capacity.history.engine import quote_name, quote_text
 from capacity.history.interval import interval_sql
@@ -60,7 +61,7 @@ def merge(con: Any, contract: Contract, folder: Path, staging: Path, *, timezone
     query = _stored_sql(contract)
     parts = []
     for stems in _batches(con, contract):
-        _gather(con, contract, stems, query)
+        _gather(con, contract, stems, query, timezone)
         parts += [_write_part(con, contract, folder, staging, stem) for stem in stems]
     publish(folder, [part for part in old if part not in touched] + parts)
     return Merged(**differences, parts=tuple(parts))
@@ -164,24 +165,39 @@ def _stored_sql(contract: Contract) -> str:
     if contract.table == "traffic":
         # Months apart, so that a part's content does not hang on which others are written with it.
         carried = tuple(name for name in names if name not in {"ts", "service"})
-        inner = interval_sql(carried, table="merged", apart=("_stem",))
+        inner = interval_sql(carried, table="merged", apart=("_stem",), ends="_ends_s")
         names.insert(2, "interval_s")
     instants = {column.name for column in contract.columns if column.kind == "instant"}
     columns = [f"timezone('UTC', {n}) AS {n}" if n in instants else quote_name(n) for n in names]
     return f"SELECT {', '.join(columns)}, _stem FROM ({inner})"
 
 
-def _gather(con: Any, contract: Contract, stems: Sequence[str], query: str) -> None:
+def _gather(con: Any, contract: Contract, stems: Sequence[str], query: str, timezone: str) -> None:
     """Table ``stored``: what the new parts of these months hold."""
     stem = _stem_sql(contract)
+    added = f"{stem} AS _stem"
+    if contract.table == "traffic":
+        added += f", {_month_end_sql(stems, stem, timezone)} AS _ends_s"
     within = f"{stem} IN ({', '.join(quote_text(name) for name in stems)})"
     con.execute(f"""
         CREATE OR REPLACE TABLE merged AS
-        SELECT * EXCLUDE (_day), {stem} AS _stem FROM kept WHERE {within}
+        SELECT * EXCLUDE (_day), {added} FROM kept WHERE {within}
         UNION ALL
-        SELECT * EXCLUDE (_day), {stem} AS _stem
+        SELECT * EXCLUDE (_day), {added}
         FROM (SELECT * FROM old WHERE {within}) o ANTI JOIN replaced r ON {_same_day(contract, "o", "r")}""")
     con.execute(f"CREATE OR REPLACE TABLE stored AS {query}")
+
+
+def _month_end_sql(stems: Sequence[str], stem: str, timezone: str) -> str:
+    """Write the second since 1970 at which each of these months ends."""
+    ends = ((name, start_of_day(_next_month(name), timezone)) for name in stems)
+    whens = " ".join(f"WHEN {quote_text(name)} THEN {int(end.timestamp())}" for name, end in ends)
+    return f"(CASE {stem} {whens} END)::BIGINT"
+
+
+def _next_month(stem: str) -> date:
+    year, month = (int(part) for part in stem.split("-"))
+    return date(year + month // 12, month % 12 + 1, 1)
 
 
 def _write_part(con: Any, contract: Contract, folder: Path, staging: Path, stem: str) -> Part:

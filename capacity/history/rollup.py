@@ -72,11 +72,22 @@ def without_tests(table: Any) -> Any:
 
 
 def daily(table: Any, clock: Clock) -> Any:
-    """Sum by local day and service; ``day`` in days since 1970, ``covered_s`` the seconds that rows speak for."""
+    """Sum by local day and service; ``day`` in days since 1970, ``covered_s`` the seconds that rows speak for.
+
+    A row that midnight cuts, as hours of UTC are where zones are half an hour off, is shared out by time.
+    """
     rows = without_tests(table)
-    rows = rows.mutate(day=_floor(seconds(rows) + clock.offset(seconds(rows)), DAY_S))
-    sums = {name: rows[name].sum() for name in ("requests", "rejected", "errors", "test_requests", "bot_requests")}
-    return rows.group_by("day", "service").aggregate(**sums, covered_s=rows.interval_s.sum()).order_by("day", "service")
+    local = seconds(rows) + clock.offset(seconds(rows))
+    rows = rows.mutate(day=_floor(local, DAY_S), over_s=local % DAY_S + rows.interval_s - DAY_S)
+    whole = rows.mutate(covered_s=rows.interval_s - (rows.over_s > 0).ifelse(rows.over_s, 0))
+    after = rows.filter(rows.over_s > 0)
+    parts = whole.union(after.mutate(day=after.day + 1, covered_s=after.over_s))
+    share = parts.covered_s / parts.interval_s
+    counts = ("requests", "rejected", "errors", "test_requests", "bot_requests")
+    sums = {name: (parts[name] * share).sum() for name in counts}
+    return (
+        parts.group_by("day", "service").aggregate(**sums, covered_s=parts.covered_s.sum()).order_by("day", "service")
+    )
 
 
 def block_maxima(table: Any, clock: Clock, block_s: int) -> Any:
@@ -185,19 +196,25 @@ def _within(rows: Any, limits: Mapping[str, Mapping[str, float]]) -> Any:
 def typical_day(table: Any, clock: Clock) -> Any:
     """Share of the day's requests by slot: mean and median over days, whole days where there are any.
 
+    Slots are as wide as the widest interval and begin where most of those do: half past in a zone that is half an hour
+    off, if the logs keep UTC's hours.
+
     Returns
     -------
     ibis.Table
-        Columns service, step_s, slot, middle (median share of whole days), pooled (slot's requests over all).
+        Columns service, step_s, phase_s (start of the first slot after midnight), slot, middle (median share of whole
+        days), pooled (slot's requests over all).
     """
     import ibis
 
     rows = without_tests(table)
     rows = rows.mutate(local=seconds(rows) + clock.offset(seconds(rows)))
-    widest = rows.interval_s.max().over(group_by="service")
-    rows = rows.mutate(step_s=ibis.greatest(widest, 60), day=_floor(rows.local, DAY_S))
-    rows = rows.mutate(slot=_floor(rows.local % DAY_S, rows.step_s))
-    slots = rows.group_by("service", "step_s", "day", "slot").aggregate(
+    rows = rows.mutate(step_s=_slot_s(rows.interval_s.max().over(group_by="service")))
+    phase = (rows.interval_s > rows.step_s / 2).ifelse(_floor(rows.local % rows.step_s, 60) * 60, ibis.null("int64"))
+    rows = rows.mutate(phase_s=phase.mode().over(group_by="service").fill_null(0))
+    rows = rows.mutate(since=rows.local - rows.phase_s)
+    rows = rows.mutate(day=_floor(rows.since, DAY_S), slot=_floor(rows.since % DAY_S, rows.step_s))
+    slots = rows.group_by("service", "step_s", "phase_s", "day", "slot").aggregate(
         requests=rows.requests.sum(), covered_s=rows.interval_s.sum()
     )
     of_day = ibis.window(group_by=["service", "day"])
@@ -206,10 +223,17 @@ def typical_day(table: Any, clock: Clock) -> Any:
     slots = slots.mutate(whole=(slots.covered >= _WHOLE_DAY * DAY_S).ifelse(1, 0))
     slots = slots.mutate(any_whole=slots.whole.max().over(group_by="service"))
     slots = slots.filter(slots.whole == slots.any_whole)
-    shares = slots.group_by("service", "step_s", "slot").aggregate(
+    shares = slots.group_by("service", "step_s", "phase_s", "slot").aggregate(
         middle=(slots.requests / slots.total).median(), pooled=slots.requests.sum(), days=slots.day.nunique()
     )
     return shares.order_by("service", "slot")
+
+
+def _slot_s(widest: Any) -> Any:
+    """Return the least standard width of a minute or more that holds a width: it divides a day."""
+    import ibis
+
+    return ibis.cases(*((widest <= width, width) for width in STANDARD_WIDTHS_S if width >= 60), else_=3600)
 
 
 def sums(table: Any, windows: Any) -> Any:

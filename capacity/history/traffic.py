@@ -1,5 +1,6 @@
 """Traffic by service and interval: lazy over an engine, its methods return bounded frames."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -139,9 +140,13 @@ class Traffic:
         DataFrame
             Columns date (local day), service, requests (rejected ones included, load tests not), rejected, errors,
             test_requests, bot_requests (NaN where never told), covered_fraction (share of the day that rows speak for:
-            a day with gaps has missing requests, not few).
+            a day with gaps has missing requests, not few). What midnight cuts is shared out by time.
         """
         frame = self._frame(lambda rows: rollup.daily(rollup.of_services(rows, services), self._clock))
+        if self.as_of is not None:
+            # What a row before midnight says of the time after it is not yet known.
+            frame = frame[frame["day"] < (self.as_of - date(1970, 1, 1)).days].reset_index(drop=True)
+        frame["requests"] = frame["requests"].round()
         days = frame["day"].to_numpy(dtype="int64").astype("datetime64[D]")
         length = day_lengths_s(days, self.timezone)
         frame.insert(0, "date", pd.Series(days.astype("datetime64[us]"), index=frame.index))
@@ -270,8 +275,8 @@ class Traffic:
         Returns
         -------
         DataFrame
-            Columns service, minute_of_day (start of the slot, steps as wide as the widest interval), share (adds up
-            to 1).
+            Columns service, minute_of_day (start of the slot, from 0 on in steps as wide as the widest interval, or a
+            part of it where midnight cuts intervals), share (adds up to 1).
         """
         start = start_of_day(before - timedelta(days=days), self.timezone)
         stop = start_of_day(before, self.timezone)
@@ -388,10 +393,13 @@ def _read_block(block: str) -> int:
 
 
 def _spread(name: str, part: pd.DataFrame) -> pd.DataFrame:
-    step_s = int(part["step_s"].iloc[0])
-    slots = part.set_index("slot")[["middle", "pooled"]].reindex(range(-(-DAY_S // step_s)), fill_value=0)
+    step_s, phase_s = int(part["step_s"].iloc[0]), int(part["phase_s"].iloc[0])
+    slots = part.set_index("slot")[["middle", "pooled"]].reindex(range(DAY_S // step_s), fill_value=0)
     middle, pooled = slots["middle"].to_numpy(dtype=float), slots["pooled"].to_numpy(dtype=float)
     # Where most slots of most days are empty the median is nothing, and the pooled share says more.
     share = middle if middle.sum() > 0.5 else pooled
-    minute = slots.index.to_numpy(dtype="int64") * step_s // 60
+    # Slots that do not begin at midnight are cut where the day is.
+    fine_s = math.gcd(step_s, phase_s)
+    share = np.roll(np.repeat(share, step_s // fine_s), phase_s // fine_s)
+    minute = np.arange(len(share)) * fine_s // 60
     return pd.DataFrame({"service": name, "minute_of_day": minute, "share": share / max(share.sum(), 1e-300)})

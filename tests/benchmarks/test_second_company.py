@@ -9,6 +9,7 @@ import pytest
 from benchmarks.second_family import make_second_company
 from benchmarks.second_family.world import draw_world
 from capacity.catalog import parse_services
+from capacity.history import Traffic
 from capacity.promotion import parse_promotions
 
 
@@ -130,3 +131,26 @@ def test_nothing_of_the_planned_promotion_is_written_down(second_company, promot
     target = promotions[second_company.promotion]
     assert target.actual is None
     assert 14 <= (target.starts_at.date() - second_company.as_of).days <= 42
+
+
+def test_a_company_of_india_has_the_numbers_it_would_have_an_hour_beside():
+    """Seed 21 is in India, 5:30 from UTC; the same local times in Bangladesh, 6:00 from it, say the same."""
+    frame = make_second_company(21).traffic
+    local = frame["ts"].dt.tz_localize(None)
+    rows = frame.groupby(["service", local.dt.floor("h")])["ts"].transform("size")
+
+    def ask(zone):
+        traffic = Traffic.from_frame(frame.assign(ts=local.dt.tz_localize(zone)), timezone=zone)
+        blocks = traffic.block_maxima("1h")
+        for name in ("block_at", "max_at"):
+            blocks[name] = blocks[name].dt.tz_localize(None)
+        width = traffic.window(pd.Timestamp(0, tz="UTC"), pd.Timestamp("2099-01-01", tz="UTC"))
+        return traffic.daily(), blocks, width.sort_values(["service", "ts"])[["interval_s"]].reset_index(drop=True)
+
+    assert str(frame["ts"].dt.tz) == "Asia/Kolkata"
+    daily, blocks, width = ask("Asia/Kolkata")
+    # An hour has one row or a minute's each.
+    assert width["interval_s"].tolist() == np.where(rows > 1, 60, 3600).tolist()
+    assert daily["requests"].sum() == frame["requests"].sum()
+    for here, there in zip((daily, blocks, width), ask("Asia/Dhaka"), strict=True):
+        pd.testing.assert_frame_equal(here, there)

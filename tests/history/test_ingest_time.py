@@ -1,5 +1,7 @@
 """Zones, clock changes, intervals, gaps, counters, duplicates."""
 
+from datetime import date, timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,11 +85,40 @@ def test_days_are_local_days_in_any_zone(zone):
     ts = pd.date_range("2018-10-30", "2018-11-08", freq="30min", tz="UTC", inclusive="left")
     traffic = Traffic.from_frame(pd.DataFrame({"ts": ts, "service": "a", "requests": 1}), timezone=zone)
     daily = traffic.daily()
-    local = ts.tz_convert(zone)
-    expected = pd.Series(1, index=local).groupby(local.date).sum()
+    # Kathmandu is 5:45 off: midnight cuts a row in two.
+    quarters = pd.date_range("2018-10-30", "2018-11-08", freq="15min", tz="UTC", inclusive="left").tz_convert(zone)
+    expected = pd.Series(0.5, index=quarters).groupby(quarters.date).sum()
     assert daily["date"].dt.date.tolist() == list(expected.index)
-    assert daily["requests"].tolist() == expected.tolist()
+    assert daily["requests"].tolist() == expected.round().tolist()
     assert np.allclose(daily["covered_fraction"].iloc[1:-1], 1.0)
+
+
+def hours_of_utc(zone, as_of=None):
+    """Twenty days in hours of UTC, ten times busier from 12:00 to 13:00 local time."""
+    minutes = pd.date_range("2026-10-01", "2026-10-21", freq="min", tz="UTC", inclusive="left")
+    rate = np.where(minutes.tz_convert(zone).hour == 12, 10, 1)
+    counts = pd.Series(rate, index=minutes).resample("h").sum()
+    rows = pd.DataFrame({"ts": counts.index, "service": "a", "requests": counts.to_numpy()})
+    return Traffic.from_frame(rows, timezone=zone, as_of=as_of)
+
+
+@pytest.mark.parametrize(("zone", "step", "shift"), [("Asia/Dhaka", 60, 0), ("Asia/Kolkata", 30, 30)])
+def test_an_hour_of_utc_that_midnight_cuts_is_shared_out(zone, step, shift):
+    traffic = hours_of_utc(zone)
+    assert set(traffic.interval_s()) == {3600}
+    daily = traffic.daily().iloc[1:-1]
+    assert set(daily["requests"]) == {23 * 60 + 600}
+    assert np.allclose(daily["covered_fraction"], 1.0)
+    known = traffic.daily().iloc[[0, -1]]
+    assert known["covered_fraction"].sum() == pytest.approx(1.0)
+    typical = traffic.typical_day(before=date(2026, 10, 20))
+    assert typical["minute_of_day"].tolist() == list(range(0, 1440, step))
+    # The busy hour is where it is, as far as hours of UTC can tell.
+    busy = typical.loc[typical["share"] > 2 * typical["share"].median(), "minute_of_day"]
+    assert busy.tolist() == list(range(720 - shift, 780 + shift, step))
+    day = traffic.daily()["date"].iloc[3].date()
+    early = hours_of_utc(zone, as_of=day).daily()
+    assert early["date"].max().date() == day - timedelta(days=1)
 
 
 def intervals(*parts):
