@@ -40,6 +40,7 @@ def connect(*, spill_dir: Path | None = None) -> Any:
         "temp_directory": str(spill),
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
+        "enable_progress_bar": "false",  # it would write into what programs read from standard output
     }.items():
         backend.con.execute(f"SET {setting} = {quote_text(value)}")
     return backend
