@@ -9,7 +9,7 @@ import pandas as pd
 from benchmarks.peers.panel import Panel
 
 Floats = npt.NDArray[np.float64]
-SIDE_DAYS = 3  # days on each side of an event with an effect of their own
+SIDE_DAYS = 3  # days on each side of an event or holiday with an effect of their own
 OWN_DAYS = 7  # days of an event with an effect of their own; later ones share one
 FAR = 15  # distances to events are counted up to here
 
@@ -27,14 +27,17 @@ class EventDays:
 
 @dataclass(frozen=True)
 class Grid:
-    """A panel as arrays; ``volume`` (series, history days) is NaN where unknown or closed."""
+    """A panel as arrays; ``volume`` (series, history days) is NaN where unknown or closed.
+
+    ``holidays`` are days by name, counted from the first date; some may lie just outside of the dates.
+    """
 
     series: tuple[str, ...]
     dates: pd.DatetimeIndex
     volume: Floats
     closed: npt.NDArray[np.bool_]
     events: dict[str, EventDays]
-    holiday: npt.NDArray[np.bool_]
+    holidays: dict[str, npt.NDArray[np.intp]]
 
     @property
     def n_history(self) -> int:
@@ -69,14 +72,16 @@ def make_grid(panel: Panel) -> Grid:
     )
 
 
-def holidays_of(country: str | None, dates: pd.DatetimeIndex) -> npt.NDArray[np.bool_]:
-    """Return which days are public holidays of the country."""
+def holidays_of(country: str | None, dates: pd.DatetimeIndex) -> dict[str, npt.NDArray[np.intp]]:
+    """Days of the country's public holidays by name, those just before and after the dates too."""
     if country is None:
-        return np.zeros(len(dates), dtype=bool)
+        return {}
     import holidays
 
-    known = holidays.country_holidays(country, years=range(dates[0].year, dates[-1].year + 1))
-    return np.array([day.date() in known for day in dates])
+    found: dict[str, list[int]] = {}
+    for day, name in holidays.country_holidays(country, years=range(dates[0].year - 1, dates[-1].year + 2)).items():
+        found.setdefault(name, []).append((pd.Timestamp(day) - dates[0]).days)
+    return {name: np.array(days) for name, days in found.items()}
 
 
 def event_days(events: pd.DataFrame | None, series: tuple[str, ...], dates: pd.DatetimeIndex) -> dict[str, EventDays]:
@@ -136,10 +141,12 @@ def closure_columns(grid: Grid) -> dict[str, Floats]:
 
 
 def holiday_columns(grid: Grid) -> dict[str, Floats]:
-    """Regressors (days,) of a public holiday, the day before and the day after."""
-    day = np.pad(grid.holiday, 1)
-    columns = {"holiday": day[1:-1], "before holiday": day[2:], "after holiday": day[:-2]}
-    return {name: 1.0 * values for name, values in columns.items() if values.any()}
+    """Regressors (days,) of linear models: a column for each holiday and each of the days beside it."""
+    columns: dict[str, Floats] = {}
+    for name, days in grid.holidays.items():
+        for offset in range(-SIDE_DAYS, SIDE_DAYS + 1):
+            columns[f"{name} {offset:+d}"] = 1.0 * np.isin(np.arange(len(grid.dates)), days + offset)
+    return {name: values for name, values in columns.items() if values.any()}
 
 
 def filled(values: Floats, dates: pd.DatetimeIndex) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks.peers.grid import Grid, closure_columns, filled, holiday_columns
+from benchmarks.peers.grid import FAR, Grid, closure_columns, filled
 
 Floats = npt.NDArray[np.float64]
 YEAR = 364  # 52 weeks: the same weekday
@@ -70,8 +70,10 @@ def _columns(grid: Grid) -> pd.DataFrame:
             frame[f"event{number}_{name}"] = getattr(at, name).ravel()
     for name, values in closure_columns(grid).items():
         frame[name.replace(" ", "_")] = values.ravel()
-    for name, day in holiday_columns(grid).items():
-        frame[name.replace(" ", "_")] = np.tile(day, n_series)
+    if grid.holidays:
+        apart = np.arange(n_days)[:, None] - np.concatenate(list(grid.holidays.values()))
+        frame["since_holiday"] = np.tile(np.where(apart >= 0, apart, FAR).min(axis=1).clip(max=FAR), n_series)
+        frame["until_holiday"] = np.tile(np.where(apart <= 0, -apart, FAR).min(axis=1).clip(max=FAR), n_series)
     frame["closed"] = 1.0 * grid.closed.ravel()
     frame["day_of_year"] = np.tile(grid.dates.day_of_year, n_series)
     frame["name"] = frame["unique_id"].astype("category")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.peers.grid import Grid, make_grid
-from benchmarks.peers.panel import Panel, Request, read_request, write_answer
+from benchmarks.peers.panel import Request, read_request, write_answer
 
 Floats = npt.NDArray[np.float64]
 LIBRARIES = {"prophet": ["prophet"], "lightgbm": ["mlforecast", "lightgbm"], "seasonal": [], "last": []}
@@ -28,7 +28,7 @@ class Answer:
     failure: str = ""
 
 
-def answer(method: str, grid: Grid, panel: Panel, request: Request) -> Answer:
+def answer(method: str, grid: Grid, request: Request) -> Answer:
     """Forecast a panel by a method."""
     wanted = request.quantiles
     if method in ("seasonal_naive", "last_year_times_growth"):
@@ -42,7 +42,7 @@ def answer(method: str, grid: Grid, panel: Panel, request: Request) -> Answer:
     if method == "prophet":
         from benchmarks.peers import prophet_method
 
-        one = prophet_method.forecaster(grid, wanted, country=panel.holidays, seed=request.seed)
+        one = prophet_method.forecaster(grid, wanted, seed=request.seed)
         return one_by_one(grid, len(wanted), one)
     from benchmarks.peers import statsforecast_method
 
@@ -91,7 +91,7 @@ def main(folder: Path) -> None:
         for panel in request.panels:
             wall, cpu = time.perf_counter(), cpu_seconds()
             grid = make_grid(panel)
-            done = answer(method, grid, panel, request)
+            done = answer(method, grid, request)
             frame = frames[panel.name] = frame_of(grid, done.found, request.quantiles)
             spent = {"wall_s": time.perf_counter() - wall, "cpu_s": cpu_seconds() - cpu}
             n_failed = int(frame.loc[frame[list(request.quantiles)].isna().any(axis=1), "series"].nunique())

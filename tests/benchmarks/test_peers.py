@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.peers.ask import NAIVE, peer_forecasts
 from benchmarks.peers.companies import forecast_companies
-from benchmarks.peers.grid import FAR, closure_columns, effect_columns, filled, make_grid
+from benchmarks.peers.grid import FAR, closure_columns, effect_columns, filled, holiday_columns, make_grid
 from benchmarks.peers.panel import Panel, Request, read_request, write_request
 
 HERE = Path(sys.executable)
@@ -80,6 +80,15 @@ def test_days_stand_where_they_should_to_events_and_closures(panel, tmp_path):
     assert beside["before closure"].sum(axis=1).tolist() == [1.0, 1.0]
     assert beside["after closure"].sum(axis=1).tolist() == [1.0, 1.0]
     assert np.isnan(grid.volume).sum() == 1
+
+
+def test_a_holiday_just_after_the_horizon_has_an_eve_inside_it():
+    days = pd.date_range("2025-10-01", "2025-12-14")
+    history = pd.DataFrame({"date": days, "series": "a", "value": 1.0})
+    columns = holiday_columns(make_grid(Panel("eve", history, 10, holidays="DE")))
+    eve = [name for name, values in columns.items() if values[-1] == 1]
+    assert len(eve) == 2  # of Christmas Day and of the day after
+    assert {name[-2:] for name in eve} == {"-1", "-2"}
 
 
 def test_gaps_are_filled_by_level_and_weekday():
