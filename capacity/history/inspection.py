@@ -210,7 +210,7 @@ def _lone_rows(con: Any) -> list[str]:
 def _width_warnings(con: Any) -> list[str]:
     """Rows of which the timestamps say one width, and those before them, or the counts, another."""
     con.execute(f"""
-        CREATE OR REPLACE VIEW widths AS
+        CREATE OR REPLACE TABLE doubtful AS
         WITH beside AS (
             SELECT service, ts, interval_s AS w, requests, requests / interval_s AS rate,
                    epoch(lead(ts) OVER s - ts) AS step, epoch(ts - lag(ts) OVER s) AS step_before,
@@ -226,7 +226,7 @@ def _width_warnings(con: Any) -> list[str]:
         SELECT service, ts, step = w AND w < w_before AND w <> w_after AS cut, w_before / w AS times,
                requests >= {_FEWEST_REQUESTS} AND requests / holds_s BETWEEN 0.5 * beside AND 2 * beside AS holds_more,
                holds_s / w AS held
-        FROM (SELECT *, sqrt(rate_before * rate_after) AS beside FROM longer)""")
+        FROM (SELECT *, sqrt(rate_before * rate_after) AS beside FROM longer) WHERE cut OR holds_more""")
     warnings = []
     for column, times, said in (
         ("cut", "times", "are followed before an interval like those before them is over, and taken as ending there"),
@@ -234,7 +234,7 @@ def _width_warnings(con: Any) -> list[str]:
     ):
         n, most, first = con.execute(f"""
             SELECT count(*), max({times}), arg_min({{'service': service, 'ts': ts}}, (ts, service))
-            FROM widths WHERE {column}""").fetchall()[0]
+            FROM doubtful WHERE {column}""").fetchall()[0]
         if n:
             warnings.append(
                 f"{n:,} rows {said}: if totals of longer intervals, or several hosts, are mixed in, their rates are up "
