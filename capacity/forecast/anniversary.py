@@ -18,7 +18,10 @@ _ORDINARY = 3.0  # common residuals within so many times the usual one are more 
 
 @dataclass(frozen=True)
 class Anniversaries:
-    """What dates are expected to add on the log scale: ``effect`` and its ``variance``, both (days,), 0 for most."""
+    """What dates are expected to add on the log scale: ``effect`` and its ``variance``, both (days,), 0 for most.
+
+    ``returns`` is the share of a date's deviation that came again a year later.
+    """
 
     effect: Floats
     variance: Floats
@@ -36,7 +39,7 @@ def learn_anniversaries(common: Floats, earlier: Ints) -> Anniversaries:
     Parameters
     ----------
     common : (history,) array
-        Mean residual of all series on each day, log scale; NaN where unknown or told by an event.
+        Mean residual of all series on each day, log scale; NaN where unknown.
     earlier : (days,) array of int
         The same date a year before, of every day of history and horizon; below 0 where the panel has none.
 

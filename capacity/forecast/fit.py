@@ -95,11 +95,11 @@ def fit_panel(
     spread = occurrences.learn_spread(
         events,
         own,
-        logs[learners],
-        theta[learners],
-        own_filtered,
-        span.of(learners),
-        shrinkage.of(learners),
+        logs=logs[learners],
+        theta=theta[learners],
+        filtered=own_filtered,
+        span=span.of(learners),
+        shrinkage=shrinkage.of(learners),
         ratio=ratio[learners],
     )
     doubt = dates.variance + spread.variance

@@ -43,12 +43,12 @@ class Spread:
 def learn_spread(
     events: Sequence[Event],
     design: Design,
+    *,
     logs: Floats,
     theta: Floats,
     filtered: Filtered,
     span: regression.Moments,
     shrinkage: regression.Shrinkage,
-    *,
     ratio: Floats,
 ) -> Spread:
     """Leave out each past event that all series share, and learn from how far off it was.
@@ -79,10 +79,18 @@ def learn_spread(
         blocks = regression.pooled_windows(design, filtered, shrinkage, windows)
         for event, gram, right in zip(past, *blocks, strict=True):
             error, sd = _left_out(
-                event, (pool[0] - gram, pool[1] - right), mean, design, residual, state, shrinkage, ratio
+                event,
+                (pool[0] - gram, pool[1] - right),
+                mean=mean,
+                design=design,
+                residual=residual,
+                state=state,
+                shrinkage=shrinkage,
+                ratio=ratio,
             )
             found.append((event.kind, event.start, error, sd))
-    relative = _relative(found, {e.start: max(_size(uplift, e), _LEAST_UPLIFT) for e in past}, {e.kind for e in shared})
+    sizes = [max(_size(uplift, e), _LEAST_UPLIFT) for e in past]
+    relative = _relative(found, sizes, {e.kind for e in shared})
     variance = np.zeros(len(uplift))
     for event in shared:
         days = slice(max(event.start, 0), max(event.end + 1, 0))
@@ -108,6 +116,7 @@ def _size(uplift: Floats, event: Event) -> float:
 def _left_out(
     event: Event,
     system: tuple[Floats, Floats],
+    *,
     mean: Floats,
     design: Design,
     residual: Floats,
@@ -131,12 +140,12 @@ def _left_out(
 
 
 def _relative(
-    found: Sequence[tuple[str, int, float, float]], size: dict[int, float], kinds: set[str]
+    found: Sequence[tuple[str, int, float, float]], sizes: Sequence[float], kinds: set[str]
 ) -> dict[str, float]:
     """Spread a kind, shrunk to that of all kinds, and that to the prior."""
     excess = {kind: [0.0, 0.0] for kind in kinds}
-    for kind, start, error, sd in found:
-        excess[kind][0] += (error**2 - sd**2) / size[start] ** 2
+    for (kind, _, error, sd), size in zip(found, sizes, strict=True):
+        excess[kind][0] += (error**2 - sd**2) / size**2
         excess[kind][1] += 1.0
     total, count = (float(sum(value[k] for value in excess.values())) for k in (0, 1))
     everywhere = max((_PRIOR_WORTH * PRIOR_SPREAD**2 + total) / (_PRIOR_WORTH + count), 0.02**2)
@@ -148,8 +157,11 @@ def _relative(
 
 def reasons(spread: Spread, coming: Sequence[Event]) -> Iterator[str]:
     """Say, a kind ahead, how many past events it leans on and how far single ones stray."""
-    for kind in dict.fromkeys(event.kind for event in coming if event.series is None):
-        n, stray = spread.n_past(kind), spread.relative.get(kind, PRIOR_SPREAD)
+    for kind in dict.fromkeys(event.kind for event in coming if event.intensity > 0):
+        if kind not in spread.relative:
+            yield f"{kind!r} differs by series: how far single ones stray is known from the rolling origins alone"
+            continue
+        n, stray = spread.n_past(kind), spread.relative[kind]
         others = len(spread.past) - n
         if n >= 2:
             errors = [abs(error) for name, _, error, _ in spread.past if name == kind]

@@ -1,6 +1,5 @@
 """Traffic by service and interval: lazy over an engine, its methods return bounded frames."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -14,6 +13,7 @@ from capacity.errors import InputError, Problem, UsageError
 from capacity.history import rollup
 from capacity.history.clock import DAY_S, Clock, day_lengths_s, read_clock, read_zone, start_of_day
 from capacity.history.contracts import TRAFFIC
+from capacity.history.day_shape import day_shape
 from capacity.history.engine import quiet
 from capacity.history.tables import unreadable_table
 
@@ -283,7 +283,7 @@ class Traffic:
         clock = self._clock
         frame = self._frame(lambda rows: rollup.typical_day(rollup.between(rows, start, stop, services), clock))
         columns = ["service", "minute_of_day", "share"]
-        parts = [_spread(str(name), part) for name, part in frame.groupby("service", sort=True)]
+        parts = [day_shape(str(name), part) for name, part in frame.groupby("service", sort=True)]
         if not parts:
             empty = {"service": pd.Series(dtype="str"), "minute_of_day": pd.Series(dtype="int64")}
             return pd.DataFrame({**empty, "share": pd.Series(dtype="float64")})
@@ -390,16 +390,3 @@ def _read_block(block: str) -> int:
             problems=[Problem("block", repr(block), "a number and one of s, min, h, D, such as '1D'")],
         )
     return int(number or "1") * _UNITS_S[unit]
-
-
-def _spread(name: str, part: pd.DataFrame) -> pd.DataFrame:
-    step_s, phase_s = int(part["step_s"].iloc[0]), int(part["phase_s"].iloc[0])
-    slots = part.set_index("slot")[["middle", "pooled"]].reindex(range(DAY_S // step_s), fill_value=0)
-    middle, pooled = slots["middle"].to_numpy(dtype=float), slots["pooled"].to_numpy(dtype=float)
-    # Where most slots of most days are empty the median is nothing, and the pooled share says more.
-    share = middle if middle.sum() > 0.5 else pooled
-    # Slots that do not begin at midnight are cut where the day is.
-    fine_s = math.gcd(step_s, phase_s)
-    share = np.roll(np.repeat(share, step_s // fine_s), phase_s // fine_s)
-    minute = np.arange(len(share)) * fine_s // 60
-    return pd.DataFrame({"service": name, "minute_of_day": minute, "share": share / max(share.sum(), 1e-300)})

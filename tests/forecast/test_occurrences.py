@@ -65,3 +65,13 @@ def test_one_event_alone_keeps_the_stated_spread():
     found = forecast_panel(history, events=events, horizon=AHEAD, quantiles=[0.05, 0.95])
     assert any("one past event cannot show how events differ" in line for line in found.why)
     assert _relative_width(found, events.tail(1)) > 3.29 * 0.5 * PRIOR_SPREAD * 0.5
+
+
+def test_events_of_one_day_and_those_of_single_series_are_told_apart():
+    history, events = _history(0.1)
+    twin = events.assign(kind="twin", ends_on=events["starts_on"])  # begins with each sale and ends sooner
+    own = events.assign(kind="own", series="s00")
+    found = forecast_panel(history, events=pd.concat([events, twin, own]), horizon=AHEAD, quantiles=[0.05, 0.5, 0.95])
+    assert any("'own' differs by series" in line for line in found.why)
+    assert sum("leans on" in line for line in found.why) == 2
+    assert (found.quantiles[0.05] < found.quantiles[0.95]).all()
