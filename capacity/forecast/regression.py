@@ -167,9 +167,12 @@ def pooled_covariance(spans: Moments, shrinkage: Shrinkage) -> Floats:
     n_series = len(spans.gram)
     worth = n_series / (1 + (n_series - 1) * shrinkage.together)
     typical = spans.gram.mean(axis=0) / np.median(shrinkage.sigma) ** 2
-    own = np.linalg.inv(
-        np.linalg.inv(worth * typical + 1e-9 * np.eye(len(typical))) + np.diag(shrinkage.sd**2 / n_series)
-    )
+    # (G⁻¹ + D)⁻¹ without G⁻¹: columns that no day before an origin fills, or that are told twice, leave G singular.
+    spread = shrinkage.sd / np.sqrt(n_series)
+    value, vector = np.linalg.eigh(worth * typical * np.outer(spread, spread))
+    seen = np.maximum(value, 0.0)
+    root = vector * np.sqrt(seen / (1 + seen)) / spread[:, None]
+    own = root @ root.T
     return np.asarray(np.linalg.inv(own + np.diag(1 / shrinkage.pool_sd**2)))
 
 

@@ -5,7 +5,15 @@ import pytest
 
 from capacity.forecast.design import Columns, join, slope_column
 from capacity.forecast.level import robust_filter
-from capacity.forecast.regression import learn_shrinkage, moments, pooled_system, pooled_windows
+from capacity.forecast.regression import (
+    Moments,
+    Shrinkage,
+    learn_shrinkage,
+    moments,
+    pooled_covariance,
+    pooled_system,
+    pooled_windows,
+)
 
 
 @pytest.fixture
@@ -38,3 +46,20 @@ def test_windows_that_cover_all_days_add_up_to_the_whole_system(case):
     gram, side = pooled_windows(design, filtered, shrinkage, [(0, 40), (40, 90), (90, 120)])
     np.testing.assert_allclose(gram.sum(axis=0) + np.diag(1 / shrinkage.pool_sd**2), left, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(side.sum(axis=0) + design.prior_mean / shrinkage.pool_sd**2, right, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e9, 1e16])
+def test_columns_that_are_empty_or_told_twice_leave_the_prior_and_no_error(scale):
+    rng = np.random.default_rng(1)
+    columns = rng.normal(size=(50, 4))
+    columns[:, 2], columns[:, 3] = columns[:, 1], 0.0
+    gram = np.repeat(scale * (columns.T @ columns)[None], 6, axis=0)
+    none = np.zeros((6, 4))
+    span = Moments(gram, none, none[:, 0], none[:, 0] + 50, none, none[:, 0])
+    shrinkage = Shrinkage(np.zeros(4), np.full(4, 0.1), np.full(4, 0.5), np.full(6, 0.2), together=0.2)
+    covariance = pooled_covariance(span, shrinkage)
+    assert covariance[3, 3] == pytest.approx(0.25)  # nothing was seen of it: the prior's 0.5²
+    assert np.linalg.eigvalsh((covariance + covariance.T) / 2).min() > 0
+    # Known exactly, a column seen alone is the pool's up to the series' own spread, 0.1² over six of them.
+    if scale > 1e6:
+        assert covariance[0, 0] == pytest.approx(1 / (6 / 0.1**2 + 1 / 0.25), rel=1e-3)
