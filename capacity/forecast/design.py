@@ -134,13 +134,14 @@ def season_columns(
 
     ``month_fraction`` runs from 0 to 1 through every month: pay days come at the same place in each.
 
-    The yearly terms are left out with less than four months of history: nothing would tell them from the level.
+    The yearly terms are left out with less than a year of history: what they would say of days whose season nobody has
+    seen is the noise of those that were seen, carried on.
     """
     week = (weekday[:, None] == np.arange(6)).astype(float) - (weekday[:, None] == 6)
     blocks = [Columns(week, tuple(f"weekday {k}" for k in range(6)), "season", np.full(6, WEEK_SD))]
     if n_history >= 60:
         blocks.append(_waves("month", month_fraction, MONTH_HARMONICS, MONTH_SD))
-    if n_history >= 120:
+    if n_history >= 365:
         blocks.append(_waves("year", day_of_year / 365.25, YEAR_HARMONICS, YEAR_SD))
     return blocks
 

@@ -8,13 +8,12 @@ import numpy.typing as npt
 
 from capacity.forecast import anniversary, occurrences, regression, rolling
 from capacity.forecast.design import DAMPED, Design
-from capacity.forecast.level import RATIOS, Filtered, choose_ratio, log_likelihoods, robust_filter
+from capacity.forecast.level import RATIOS, UNSETTLED, Filtered, choose_ratio, log_likelihoods, robust_filter
 from capacity.forecast.tables import Event
 
 Floats = npt.NDArray[np.float64]
 _MEMORY_DAYS = 450  # recent days that tell how long a level is remembered
 _USUAL_RATIO = 0.01  # of the level's daily variance to the noise's, before any is learnt
-_UNSETTLED = 1e3  # variance of a level that has just begun, relative to the noise's
 LEARNERS = 96  # series that teach what all share (noise, spread, memory); more change nothing but the time it takes
 
 
@@ -149,7 +148,7 @@ def _first_look(
     fitted = own.predict(regression.solve(span, shrinkage), slice(0, logs.shape[1]))
     filtered = robust_filter(logs - fitted, ratio=np.full(len(logs), _USUAL_RATIO), sigma=shrinkage.sigma)
     off = logs - fitted - filtered.state
-    known = np.isfinite(off) & (filtered.variance < _UNSETTLED)
+    known = np.isfinite(off) & (filtered.variance < UNSETTLED)
     count = known.sum(axis=0)
     enough = count >= max(1.0, 0.25 * count.max(initial=0))
     total = np.where(known, off, 0.0).sum(axis=0)
@@ -215,7 +214,7 @@ def _noise(span: regression.Moments, theta: Floats) -> Floats:
 
 def _standardized(filtered: Filtered, sigma: Floats) -> Floats:
     scaled = (filtered.clean - filtered.state) / np.sqrt(filtered.variance) / sigma[:, None]
-    return np.asarray(np.where(filtered.variance < 1e3, scaled, np.nan))
+    return np.asarray(np.where(filtered.variance < UNSETTLED, scaled, np.nan))
 
 
 def _with_fit(filtered: Filtered, fitted: Floats) -> Filtered:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 RATIOS = np.array([3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3])  # var η / var ε: from a level for years to one for days
 _DIFFUSE = 1e6
+UNSETTLED = 1e3  # variance of a level that has just begun, relative to the noise's
 _BREAK_RUN = 5  # so many clipped days in a row on one side are a new level, not outliers
 _CLIP = 2.5
 
@@ -63,7 +64,8 @@ def robust_filter(residual: Floats, *, ratio: Floats, sigma: Floats) -> Filtered
         here = known[t]
         f = p + 1
         innovation = (days[t] - m) * here
-        bound = limit * np.sqrt(f)
+        # A level that has just begun takes its first day whole: there is nothing yet to hold it against.
+        bound = np.where(f > UNSETTLED, np.inf, limit * np.sqrt(f))
         clipped = np.minimum(np.maximum(innovation, -bound), bound)
         out = clipped != innovation
         if out.any() or run.any():

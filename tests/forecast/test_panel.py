@@ -200,3 +200,21 @@ def test_nothing_known_is_not_covered():
 def test_impossible_quantiles_are_told(values, quantiles):
     with pytest.raises(InputError, match="quantiles"):
         forecast_panel(_frame(values[:1]), events=None, horizon=7, quantiles=quantiles)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-5, 1e-3])
+@pytest.mark.parametrize(("days", "n_series"), [(125, 1), (300, 2), (500, 60)])
+def test_series_that_hardly_move_are_forecast_as_they_are(noise, days, n_series):
+    rng = np.random.default_rng(0)
+    values = 1e5 * np.exp(noise * rng.standard_normal((n_series, days)))
+    found = forecast_panel(_frame(values, days), events=EVENTS, horizon=AHEAD, quantiles=[0.01, 0.5, 0.99]).quantiles
+    np.testing.assert_allclose(found[0.5], 1e5, rtol=0.02)
+    assert found[0.99].max() < 1.5e5
+    assert found[0.01].min() > 0.6e5
+
+
+def test_a_series_of_zeros_is_forecast_near_zero_beside_others(values):
+    beside = values[:4, :400].copy()
+    beside[0] = 0.0
+    found = forecast_panel(_frame(beside, 400), events=EVENTS, horizon=AHEAD, quantiles=[0.5, 0.99]).quantiles
+    assert found.loc[found["series"] == "s00", 0.99].max() < 0.1
