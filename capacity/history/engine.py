@@ -5,7 +5,7 @@ import secrets
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ def connect(*, spill_dir: Path | None = None) -> Any:
     >>> connect().con.execute("SELECT current_setting('TimeZone')").fetchall()
     [('UTC',)]
     """
+    import duckdb
     import ibis
 
     # A name of its own: two processes must not write each other's spill files.
@@ -40,9 +41,11 @@ def connect(*, spill_dir: Path | None = None) -> Any:
         "temp_directory": str(spill),
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
-        "enable_progress_bar": "false",  # it would write into what programs read from standard output
     }.items():
         backend.con.execute(f"SET {setting} = {quote_text(value)}")
+    # A bar would write into what programs read from standard output. Notebooks without ipywidgets refuse: no bar there.
+    with suppress(duckdb.InvalidInputException):
+        backend.con.execute("SET enable_progress_bar = false")
     return backend
 
 
