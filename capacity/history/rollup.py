@@ -99,11 +99,15 @@ def block_maxima(table: Any, clock: Clock, block_s: int) -> Any:
     at = seconds(rows)
     local = at + clock.offset(at)
     start = _floor(local, block_s) * block_s
-    rows = rows.mutate(block=start - (local - at) if block_s <= 3600 else start, rate=rows.requests / rows.interval_s)
+    rows = rows.mutate(
+        block=start - (local - at) if block_s <= 3600 else start, at=at, rate=rows.requests / rows.interval_s
+    )
+    # Of intervals as busy as each other the first: an engine of several threads would name now one, now the other.
+    rows = rows.mutate(top=rows.rate == rows.rate.max().over(group_by=["block", "service"]))
     best = rows.group_by("block", "service").aggregate(
         max_requests_per_s=rows.rate.max(),
-        at_s=seconds(rows).argmax(rows.rate),
-        interval_s=rows.interval_s.argmax(rows.rate),
+        at_s=rows["at"].min(where=rows.top),
+        interval_s=rows.interval_s.argmin(rows["at"], where=rows.top),
         peak_qps=rows.peak_qps.max(),
     )
     return best.order_by("block", "service")

@@ -282,3 +282,11 @@ def test_one_day_of_history(minutes):
 def test_an_unknown_zone(minutes):
     with pytest.raises(InputError, match="did you mean 'Asia/Shanghai'"):
         Traffic.from_frame(minutes("2026-11-10", 3), timezone="Asia/Shangai")
+
+
+def test_the_first_of_intervals_as_busy_as_each_other_is_named():
+    at = pd.date_range("2026-03-01", periods=86_400, freq="s", tz="UTC")  # enough rows for several threads
+    frame = pd.DataFrame({"ts": at, "service": "shop", "requests": 7})
+    for _ in range(5):
+        busiest = Traffic.from_frame(frame, timezone="UTC").block_maxima("1h")
+        assert (busiest["max_at"] == busiest["block_at"]).all()
