@@ -54,8 +54,15 @@ class Gate:
     step: int | None = None
 
 
-def check_steps(steps: pd.DataFrame) -> tuple[Gate, ...]:
+def check_steps(steps: pd.DataFrame, *, errors_counted: bool | None = None) -> tuple[Gate, ...]:
     """Check the steps of a run by themselves.
+
+    Parameters
+    ----------
+    steps
+        Columns as `capacity.loadtest.steps.COLUMNS`.
+    errors_counted
+        Whether ``achieved_qps`` counts answers that failed; None: told from the steps as far as they tell.
 
     Examples
     --------
@@ -64,7 +71,8 @@ def check_steps(steps: pd.DataFrame) -> tuple[Gate, ...]:
     >>> [(g.name, g.verdict, round(g.value, 2)) for g in check_steps(to_frame(rows)) if g.name == "littles_law"]
     [('littles_law', 'excluded', 0.8)]
     """
-    found = [*_littles_law(steps), *_generator(steps), *_errors(steps)]
+    counted = errors_in_throughput(steps, errors_counted)
+    found = [*_littles_law(steps, counted), *_generator(steps), *_errors(steps, counted)]
     excluded = {g.step for g in found if g.verdict == "excluded"}
     usable = steps.loc[[i for i in range(len(steps)) if i not in excluded]]
     return (*found, *_enough(usable), *_knee(usable, found))
@@ -76,10 +84,14 @@ def _column(steps: pd.DataFrame, name: str) -> Array:
     return steps[name].to_numpy(dtype=float)
 
 
-def _littles_law(steps: pd.DataFrame) -> Iterator[Gate]:
+def _littles_law(steps: pd.DataFrame, counted: NDArray[np.bool_]) -> Iterator[Gate]:
     """X·R = N must hold in any steady step; a step where it does not was not steady, or its columns disagree."""
+    failed = np.where(counted, 0.0, np.minimum(np.nan_to_num(_column(steps, "error_fraction")), 0.999))
+    beyond = _column(steps, "achieved_qps") < (1 - GENERATOR_SHORTFALL) * _column(steps, "offered_qps") * (1 - failed)
     x, n = _column(steps, "achieved_qps"), _column(steps, "concurrency")
     mean, p50, p95 = (_column(steps, c) for c in ("mean_ms", "p50_ms", "p95_ms"))
+    # Every answer took its time, also those that failed.
+    x = x / (1.0 - failed)
     remedy = "compute X, R and N from the tool's per-request rows over the same window, warm-up left out"
     for i in range(len(steps)):
         if np.isnan(n[i]):
@@ -87,6 +99,11 @@ def _littles_law(steps: pd.DataFrame) -> Iterator[Gate]:
         if np.isfinite(mean[i]):
             gap = float(x[i] * mean[i] / 1e3 / n[i] - 1.0)
             bad = abs(gap) > LITTLE_TOLERANCE
+            if bad and beyond[i]:
+                # More came than was answered: the queue grew, which is the finding and no fault of the step.
+                says = f"X·R/N − 1 = {gap:+.1%}: the queue grew through the step, its latency says only that it did"
+                yield Gate("littles_law", "flagged", abs(gap), LITTLE_TOLERANCE, says, "", i)
+                continue
             says = f"X·R/N − 1 = {gap:+.1%}" + ("; the step was not steady and is left out" if bad else "")
             yield Gate(
                 "littles_law", "excluded" if bad else "ok", abs(gap), LITTLE_TOLERANCE, says, remedy if bad else "", i
@@ -152,24 +169,27 @@ def _generator(steps: pd.DataFrame) -> Iterator[Gate]:
             yield Gate("generator_saturated", "ok", float(short), GENERATOR_SHORTFALL, says, "", i)
 
 
-def errors_counted(steps: pd.DataFrame) -> NDArray[np.bool_]:
-    """Whether each step's throughput counts its errors, as far as can be told; where it cannot, it is taken to, (n,).
+def errors_in_throughput(steps: pd.DataFrame, known: bool | None = None) -> NDArray[np.bool_]:
+    """Whether each step's throughput counts its errors, (n,); where nothing tells, it is taken to.
+
+    ``known`` is what the tool's reader says.
 
     Examples
     --------
     >>> from capacity.loadtest.steps import to_frame
     >>> step = {"offered_qps": 100.0, "error_fraction": 0.2}
-    >>> errors_counted(to_frame([step | {"achieved_qps": 80.0}, step | {"achieved_qps": 100.0}])).tolist()
+    >>> errors_in_throughput(to_frame([step | {"achieved_qps": 80.0}, step | {"achieved_qps": 100.0}])).tolist()
     [False, True]
     """
+    if known is not None:
+        return np.full(len(steps), known)
     offered, x = _column(steps, "offered_qps"), _column(steps, "achieved_qps")
     left = offered * (1.0 - np.nan_to_num(_column(steps, "error_fraction")))
     return np.asarray(~(np.isfinite(left) & (x <= 1.02 * left)))
 
 
-def _errors(steps: pd.DataFrame) -> Iterator[Gate]:
+def _errors(steps: pd.DataFrame, counted: NDArray[np.bool_]) -> Iterator[Gate]:
     errors = np.nan_to_num(_column(steps, "error_fraction"))
-    counted = errors_counted(steps)
     for i in np.flatnonzero((errors > ERRORS_AS_THROUGHPUT) & counted):
         says = f"{errors[i]:.1%} errors are in its throughput; only answers without error are counted as served"
         remedy = "count errors apart, and find out what fails"

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, overload
 
+from capacity.errors import Problem
 from capacity.loadtest.gates import Gate
 from capacity.result import Result
 
@@ -29,6 +30,12 @@ class LoadTest(Result):
         One row a steady step over all instances, columns `capacity.loadtest.steps.COLUMNS`; unknown is NaN.
     gates
         What the run and its steps are worth.
+    notes, broken
+        How its files were read, and where they broke.
+    errors_counted
+        Whether ``achieved_qps`` counts answers that failed; None where the file does not say.
+    requests
+        Number of requests by name, where the files tell them apart.
     path
         Its folder; None for a run made in memory.
     """
@@ -47,6 +54,10 @@ class LoadTest(Result):
     tool: str = "csv"
     started_at: datetime | None = None
     target_qps: float | None = None
+    notes: tuple[str, ...] = ()
+    broken: tuple[Problem, ...] = ()
+    errors_counted: bool | None = None
+    requests: Mapping[str, int] | None = None
     path: Path | None = None
 
     units: ClassVar[dict[str, str]] = {

@@ -14,8 +14,9 @@ from pydantic import Field
 from capacity.document import read_yaml
 from capacity.document.contract import Contract, Moment, Name, NonNegative, Positive, PositiveCount, Text
 from capacity.errors import InputError, Problem
-from capacity.loadtest.gates import check_run, check_steps
+from capacity.loadtest.gates import Gate, check_run, check_steps
 from capacity.loadtest.readers import reader_of
+from capacity.loadtest.reading import Reading
 from capacity.loadtest.result import LoadTest, LoadTests
 
 RUN_FILE = "run.yaml"
@@ -44,6 +45,8 @@ class Run(Contract):
         When it began.
     target_qps
         Where it was meant to stop.
+    requests
+        Names of the requests that are this service's, where the files hold others too; all by default.
     """
 
     service: Name
@@ -58,6 +61,7 @@ class Run(Contract):
     mocked: tuple[Text, ...] = ()
     started_at: Moment | None = None
     target_qps: Positive | None = None
+    requests: tuple[Name, ...] = ()
 
 
 def read_load_test(folder: Path | str, *, timezone: str | tzinfo) -> LoadTest:
@@ -86,7 +90,7 @@ def read_load_test(folder: Path | str, *, timezone: str | tzinfo) -> LoadTest:
     run: Run = read_yaml(folder / RUN_FILE, model=Run, name=where, context={"zone": zone})
     reader = reader_of(run.tool, where=where)
     try:
-        steps = reader(_files(folder, run.files, where=where))
+        reading = reader.read(_files(folder, run.files, where=where), only=run.requests or None)
     except InputError as error:
         # A step file has the same name in many runs: the problem names the run as well.
         inside = f"{folder.name}/"
@@ -108,10 +112,19 @@ def read_load_test(folder: Path | str, *, timezone: str | tzinfo) -> LoadTest:
         tool=run.tool,
         started_at=run.started_at,
         target_qps=run.target_qps,
-        steps=steps,
-        gates=(*circumstances, *check_steps(steps)),
+        steps=reading.steps,
+        gates=(*circumstances, *judge(reading)),
+        notes=reading.notes,
+        broken=reading.broken,
+        errors_counted=reading.errors_counted,
+        requests=reading.requests,
         path=folder,
     )
+
+
+def judge(reading: Reading) -> tuple[Gate, ...]:
+    """Give all gates of what was read: the tool's own and those of its steps."""
+    return (*reading.gates, *check_steps(reading.steps, errors_counted=reading.errors_counted))
 
 
 def _files(folder: Path, names: tuple[str, ...], *, where: str) -> list[Path]:

@@ -21,8 +21,8 @@ COLUMNS = (
 )
 """The names of formats.md: over all instances under test, one row a steady step; unknown is NaN in the frame."""
 
-OPTIONAL = ("mean_ms",)
-"""Read when present: the mean latency lets Little's law be checked."""
+OPTIONAL = ("mean_ms", "begins_s")
+"""Given where known: the mean latency, by which Little's law is checked, and when the step began after the run did."""
 
 FRACTIONS = ("error_fraction", "cpu_fraction")
 

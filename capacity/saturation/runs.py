@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from capacity.catalog import Service
 from capacity.loadtest import Gate, LoadTest
-from capacity.loadtest.gates import errors_counted
+from capacity.loadtest.gates import errors_in_throughput
 from capacity.saturation import rules
 from capacity.saturation.compete import fit_family
 from capacity.saturation.crossing import Crossing, slo_crossing
@@ -82,7 +82,8 @@ def to_steps(test: LoadTest) -> Steps | None:
     keep = np.isfinite(load) & (load > 0)
     values = {name: v[keep] for name, v in values.items()}
     load = load[keep]
-    errors = np.nan_to_num(values["error_fraction"]) * errors_counted(frame)[keep]
+    counted = errors_in_throughput(frame, test.errors_counted)[keep]
+    errors = np.nan_to_num(values["error_fraction"]) * counted
     columns = np.stack(
         [
             values["achieved_qps"] / n * (1.0 - errors),

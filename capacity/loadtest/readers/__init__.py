@@ -1,25 +1,23 @@
 """One reader a tool; each turns a run's files into steady steps.
 
-A reader is a function that takes the run's files and returns the steps as a frame with the columns of
-`capacity.loadtest.steps.COLUMNS`. It raises `InputError` with every problem it finds.
+A reader is a module that follows `capacity.loadtest.reading.Tool`: its ``NAME`` as run.yaml says it, ``recognizes`` by
+content, and ``read``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from capacity.errors import InputError, Problem, did_you_mean
-from capacity.loadtest.readers import csv
+from capacity.loadtest.readers import csv, vegeta
+from capacity.loadtest.readers.files import head_of
+from capacity.loadtest.reading import Tool
 
-if TYPE_CHECKING:
-    import pandas as pd
+_ALL: tuple[Tool, ...] = (vegeta, csv)
 
-Reader = Callable[[Sequence[Path]], "pd.DataFrame"]
-
-READERS: dict[str, Reader] = {"csv": csv.read}
-"""The reader of each tool by its name in run.yaml."""
+READERS: dict[str, Tool] = {tool.NAME: tool for tool in _ALL}
+"""The reader of each tool by its name in run.yaml; in the order in which they are asked whether a file is theirs."""
 
 PLAIN_FORM = (
     "bring it to `tool: csv`, one row a steady step with offered_qps or concurrency, achieved_qps, and as far as known "
@@ -27,7 +25,7 @@ PLAIN_FORM = (
 )
 
 
-def reader_of(tool: str, *, where: str) -> Reader:
+def reader_of(tool: str, *, where: str) -> Tool:
     """Find the reader of a tool.
 
     Raises
@@ -52,4 +50,30 @@ def reader_of(tool: str, *, where: str) -> Reader:
     )
 
 
-__all__ = ["PLAIN_FORM", "READERS", "Reader", "reader_of"]
+def recognize(path: Path) -> Tool | None:
+    """Find whose file this is, by its content; None where nobody's.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.txt")
+    ...     _ = path.write_text("achieved_qps,concurrency")
+    ...     recognize(path).NAME
+    'csv'
+    """
+    head = head_of(path)
+    return next((tool for tool in _ALL if tool.recognizes(head, path)), None) if head else None
+
+
+def group_by_tool(paths: Sequence[Path]) -> dict[str, list[Path]]:
+    """Sort files by the tool that wrote them, in their order; what nobody wrote is left out."""
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        tool = recognize(path)
+        if tool is not None:
+            found.setdefault(tool.NAME, []).append(path)
+    return found
+
+
+__all__ = ["PLAIN_FORM", "READERS", "group_by_tool", "reader_of", "recognize"]

@@ -5,22 +5,26 @@ from __future__ import annotations
 import csv as standard
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from capacity.errors import InputError, Problem, did_you_mean
+from capacity.loadtest.reading import Reading
 from capacity.loadtest.steps import COLUMNS, FRACTIONS, LARGEST, OPTIONAL, to_frame
 
-if TYPE_CHECKING:
-    import pandas as pd
+NAME = "csv"
 
 _KNOWN = (*COLUMNS, *OPTIONAL)
 _MOST_PROBLEMS = 50
 _MOST_STEPS = 10_000
 
 
-def read(files: Sequence[Path]) -> pd.DataFrame:
+def recognizes(head: bytes, path: Path) -> bool:  # noqa: ARG001
+    """Whether the first line names ``achieved_qps``."""
+    return b"achieved_qps" in head.split(b"\n", 1)[0]
+
+
+def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Reading:
     """Read steps from plain CSV files, in their order.
 
     Parameters
@@ -28,11 +32,8 @@ def read(files: Sequence[Path]) -> pd.DataFrame:
     files
         UTF-8 files with a header line. ``achieved_qps`` and one of ``offered_qps``, ``concurrency`` are required;
         an empty cell is unknown.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns as `capacity.loadtest.steps.COLUMNS`, floats.
+    only
+        Not possible: the plain form does not tell requests apart.
 
     Raises
     ------
@@ -41,6 +42,8 @@ def read(files: Sequence[Path]) -> pd.DataFrame:
     """
     rows: list[dict[str, float]] = []
     problems: list[Problem] = []
+    if only is not None:
+        problems.append(Problem("requests", ", ".join(sorted(only)), "nothing: steps do not tell requests apart"))
     for path in files:
         for item in _rows(path):
             if isinstance(item, Problem):
@@ -54,7 +57,7 @@ def read(files: Sequence[Path]) -> pd.DataFrame:
         more = len(problems) - _MOST_PROBLEMS
         shown = problems[:_MOST_PROBLEMS] + ([Problem("…", f"{more} more", "none")] if more > 0 else [])
         raise InputError("the steps of the load test cannot be used", problems=shown)
-    return to_frame(rows)
+    return Reading(to_frame(rows))
 
 
 def _rows(path: Path) -> Iterator[dict[str, float] | Problem]:

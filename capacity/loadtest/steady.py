@@ -1,0 +1,277 @@
+"""From requests to steady steps: offered load segmented, warm-up left out, X, R and N counted in one window."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.loadtest.gates import Gate
+from capacity.loadtest.requests import RequestTally, Seconds
+from capacity.loadtest.segments import Segment, plateaus
+from capacity.loadtest.steps import to_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Model = Literal["open", "closed"]
+
+WARM_UP_S, WARM_UP_RESPONSES = 2.0, 3.0
+USERS_IN_SERVICE = 0.05
+TREND = 0.10
+_SLICES = 12
+_LEAST_SLICE_S = 10
+_COVERED = 0.3
+_CLOSED_DISPERSION = 0.02
+
+
+@dataclass(frozen=True)
+class Span:
+    """A step as the tool itself named it: from ``begins_s`` to ``ends_s``, seconds since 1970."""
+
+    begins_s: float
+    ends_s: float
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Steady:
+    """Steady steps of a run: the frame, what the seconds inside the steps show, and how the load was read."""
+
+    steps: pd.DataFrame
+    gates: tuple[Gate, ...]
+    notes: tuple[str, ...]
+
+
+def steady_steps(tally: RequestTally, *, model: Model | None = None, spans: Sequence[Span] = ()) -> Steady:
+    """Find the steady steps of a run and measure each.
+
+    Parameters
+    ----------
+    tally
+        Its requests.
+    model
+        ``closed``: users wait for answers; ``open``: requests arrive at a rate; None: told from the requests.
+    spans
+        Steps as the tool named them. They are kept where they follow one another, and cut further where load changed
+        inside them; spans that overlap (several kinds of request at once) say nothing of steps.
+
+    Returns
+    -------
+    Steady
+        ``concurrency`` is the users where they are all in service, else the mean number under way (users who think
+        are not in service). ``achieved_qps`` counts answers without error. A percentile is the larger of that of all
+        answers and that of answers without error: what fails fast does not look fast, what times out is not hidden.
+
+    Examples
+    --------
+    Two users, then four, each request taking 0.1 s:
+
+    >>> tally = RequestTally()
+    >>> for users, begins in ((2, 0.0), (4, 20.0)):
+    ...     start = np.repeat(begins + np.arange(200) / 10, users)
+    ...     tally.add(start, np.full(len(start), 0.1), failed=np.zeros(len(start), bool))
+    >>> steps = steady_steps(tally).steps
+    >>> steps["concurrency"].round(3).tolist(), steps["achieved_qps"].tolist()
+    ([2.0, 4.0], [20.0, 40.0])
+    """
+    seconds = tally.seconds()
+    if not len(seconds.second):
+        return Steady(to_frame([]), (), ("no requests",))
+    users_known = bool(np.isfinite(seconds.users).mean() > 0.5)
+    how: Model = model or ("closed" if users_known or _looks_closed(seconds) else "open")
+    load, counts = _load(seconds, how, users_known=users_known)
+    segments, sliced = _segments(seconds, load, counts=counts, spans=spans)
+    notes = [f"read as {'users who wait for answers (closed)' if how == 'closed' else 'arrivals at a rate (open)'}"]
+    gates: list[Gate] = []
+    rows: list[dict[str, float]] = []
+    for segment in segments:
+        window = _window(seconds, segment)
+        if window is None:
+            continue
+        row = _measure(tally, seconds, window)
+        row |= {"users": segment.level} if how == "closed" and users_known else {}
+        rows.append(_loaded(row, how, segment))
+        gates.extend(_inside(seconds, window, how, step=len(rows) - 1))
+    if sliced:
+        says = "the load was raised without pause: these steps are slices of a ramp, and queues lag behind"
+        remedy = "hold each load until it is steady, at least a minute"
+        gates.extend(Gate("load_raised_too_fast", "flagged", None, None, says, remedy, i) for i in range(len(rows)))
+    gates.extend(_thinking(rows))
+    return Steady(to_frame([_without_users(r) for r in rows]), tuple(gates), tuple(notes))
+
+
+def _looks_closed(seconds: Seconds) -> bool:
+    """Whether the number under way stands still from second to second, as it does only where users wait."""
+    busy = seconds.in_flight[(seconds.starts > 0) & (seconds.in_flight > 0.5)]
+    if len(busy) < 10:
+        return False
+    change = np.abs(np.diff(busy)) / np.maximum(busy[1:], 1.0)
+    return bool(np.median(change) < _CLOSED_DISPERSION)
+
+
+def _load(seconds: Seconds, model: Model, *, users_known: bool) -> tuple[Array, bool]:
+    if model == "open":
+        return seconds.starts, True
+    if not users_known:
+        return seconds.in_flight, False
+    # A second in which nothing ended says nothing of the users: they are those of the second before.
+    known = np.isfinite(seconds.users)
+    last = np.maximum.accumulate(np.where(known, np.arange(len(known)), -1))
+    return np.where(last >= 0, seconds.users[np.maximum(last, 0)], np.nan), False
+
+
+def _segments(
+    seconds: Seconds, load: Array, *, counts: bool, spans: Sequence[Span]
+) -> tuple[tuple[Segment, ...], bool]:
+    pieces = _in_turn(spans)
+    if len(pieces) < 2:
+        pieces = [Span(float(seconds.second[0]), float(seconds.second[-1] + 1))]
+    found: list[Segment] = []
+    for span in pieces:
+        inside = (seconds.second >= np.floor(span.begins_s)) & (seconds.second < np.ceil(span.ends_s))
+        found.extend(plateaus(seconds.second[inside], load[inside], counts=counts))
+    active = int(np.count_nonzero(load > 0))
+    if active < 3 * _LEAST_SLICE_S or sum(s.seconds for s in found) >= _COVERED * active:
+        return tuple(found) or _whole(seconds, load), False
+    return _slices(seconds, load, active), True
+
+
+def _in_turn(spans: Sequence[Span]) -> list[Span]:
+    """Spans in the order of time, each cut where the next begins; none where they run side by side."""
+    ordered = sorted(spans, key=lambda s: s.begins_s)
+    for one, other in itertools.pairwise(ordered):
+        if one.ends_s - other.begins_s > 0.2 * min(one.ends_s - one.begins_s, other.ends_s - other.begins_s) + 1.0:
+            return []
+    ends = [s.begins_s for s in ordered[1:]] + [np.inf]
+    return [Span(s.begins_s, min(s.ends_s, e), s.label) for s, e in zip(ordered, ends, strict=False)]
+
+
+def _whole(seconds: Seconds, load: Array) -> tuple[Segment, ...]:
+    """Take a run too short to hold a plateau as one step."""
+    busy = np.flatnonzero(load > 0)
+    if len(busy) < 2:
+        return ()
+    return (Segment(int(seconds.second[busy[0]]), int(seconds.second[busy[-1]]) + 1, float(np.median(load[busy]))),)
+
+
+def _slices(seconds: Seconds, load: Array, active: int) -> tuple[Segment, ...]:
+    length = max(_LEAST_SLICE_S, -(-active // _SLICES))
+    found = []
+    for begins in range(int(seconds.second[0]), int(seconds.second[-1]) + 1, length):
+        inside = (seconds.second >= begins) & (seconds.second < begins + length) & (load > 0)
+        if np.count_nonzero(inside) >= length // 2:
+            found.append(Segment(begins, begins + length, float(load[inside].mean())))
+    return tuple(found)
+
+
+def _window(seconds: Seconds, segment: Segment) -> NDArray[np.int64] | None:
+    """Seconds of a segment that are measured: warm-up and the last, shared second are left out."""
+    inside = np.flatnonzero((seconds.second >= segment.begins_s) & (seconds.second < segment.ends_s))
+    ended = seconds.ends[inside].sum()
+    if ended == 0:
+        return None
+    response_s = seconds.latency_s[inside].sum() / ended
+    warm_up = int(np.ceil(max(WARM_UP_S, WARM_UP_RESPONSES * response_s)))
+    warm_up = min(warm_up, len(inside) // 2)
+    last = 1 if len(inside) - warm_up >= 4 else 0
+    kept = inside[warm_up : len(inside) - last]
+    return kept if seconds.ends[kept].sum() > 0 else None
+
+
+def _measure(tally: RequestTally, seconds: Seconds, window: NDArray[np.int64]) -> dict[str, float]:
+    begins, ends = float(seconds.second[window[0]]), float(seconds.second[window[-1]] + 1)
+    length, answered = float(len(window)), float(seconds.ends[window].sum())
+    good = float(seconds.good[window].sum())
+    row = {
+        "offered_qps": float(seconds.starts[window].sum()) / length,
+        "achieved_qps": good / length,
+        "concurrency": float(seconds.in_flight[window].mean()),
+        "mean_ms": 1e3 * float(seconds.latency_s[window].sum()) / answered,
+        "error_fraction": 1.0 - good / answered,
+        "seconds": length,
+        "begins_s": begins - float(seconds.second[0]),
+    }
+    for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
+        all_answers = tally.percentile_s(share, begins_s=begins, ends_s=ends)
+        good_ones = tally.percentile_s(share, begins_s=begins, ends_s=ends, good_only=True)
+        row[name] = 1e3 * float(np.fmax(all_answers, good_ones))
+    return row
+
+
+def _loaded(row: dict[str, float], model: Model, segment: Segment) -> dict[str, float]:
+    if model == "open":
+        return row
+    kept = {k: v for k, v in row.items() if k != "offered_qps"}
+    users = row.get("users", float(np.round(segment.level)))
+    if users > 0 and abs(row["concurrency"] / users - 1.0) <= USERS_IN_SERVICE:
+        kept["concurrency"] = users
+    return kept
+
+
+def _without_users(row: dict[str, float]) -> dict[str, float]:
+    return {k: v for k, v in row.items() if k != "users"}
+
+
+def _inside(seconds: Seconds, window: NDArray[np.int64], model: Model, *, step: int) -> list[Gate]:
+    return [*_unsteady(seconds, window, model, step=step), *_pauses(seconds, window, step=step)]
+
+
+def _unsteady(seconds: Seconds, window: NDArray[np.int64], model: Model, *, step: int) -> list[Gate]:
+    """Compare the halves of a step: a queue that grows, a service that warms up or tires."""
+    half = len(window) // 2
+    if half < 3:
+        return []
+    series = seconds.in_flight if model == "open" else seconds.ends
+    first, second = series[window[:half]], series[window[-half:]]
+    before, after = float(first.mean()), float(second.mean())
+    if before <= 0:
+        return []
+    change = after / before - 1.0
+    # Neighbouring seconds share a queue: three count as one. The trend itself is no noise.
+    whole, when = series[window], np.arange(len(window))
+    noise = np.sqrt(3.0 * 2.0 / half) * np.std(whole - np.polyval(np.polyfit(when, whole, 1), when))
+    if abs(change) <= TREND or abs(after - before) <= 3.0 * noise:
+        says = f"first and second half differ by {change:+.0%}"
+        return [Gate("unsteady_step", "ok", abs(change), TREND, says, "", step)]
+    if model == "open" and change > 0:
+        says = f"requests under way grew by {change:.0%} within the step: its latency depends on how long it lasted"
+    else:
+        what = "requests under way" if model == "open" else "throughput"
+        says = f"{what} changed by {change:+.0%} within the step: it was not steady"
+    remedy = "hold the load longer, after a warm-up; where a queue grows, the load is beyond capacity"
+    return [Gate("unsteady_step", "flagged", abs(change), TREND, says, remedy, step)]
+
+
+def _pauses(seconds: Seconds, window: NDArray[np.int64], *, step: int) -> list[Gate]:
+    """Seconds in which nearly nothing was answered while requests waited: garbage collection, failover, a lock."""
+    ends, waiting = seconds.ends[window], seconds.in_flight[window]
+    usual = float(np.median(ends))
+    if usual < 20:
+        return []
+    stood = (ends < 0.2 * usual) & (waiting >= 0.5 * np.median(waiting))
+    if not stood.any():
+        return []
+    share = float(stood.mean())
+    says = f"{int(stood.sum())} of {len(window)} seconds answered nearly nothing while requests waited"
+    remedy = "look at garbage-collection and database logs of these seconds; a capacity that hides pauses is not one"
+    return [Gate("pauses", "flagged", share, 0.0, says, remedy, step)]
+
+
+def _thinking(rows: Sequence[dict[str, float]]) -> list[Gate]:
+    """Users who pause between requests are not in service; the curve is drawn over those who are."""
+    found = []
+    for i, row in enumerate(rows):
+        users = row.get("users", 0.0)
+        if users > 0 and row["concurrency"] < (1.0 - USERS_IN_SERVICE) * users:
+            rate = max(row["achieved_qps"] / max(1.0 - row["error_fraction"], 1e-9), 1e-9)
+            think_s = users / rate - row["mean_ms"] / 1e3
+            waiting = row["concurrency"]
+            says = f"{users:g} users of whom {waiting:.3g} wait for an answer; {think_s:.2g} s between requests"
+            found.append(Gate("users_think", "ok", think_s, None, says, "", i))
+    return found
