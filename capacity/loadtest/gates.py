@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from capacity.loadtest.gate import Gate
+from capacity.loadtest.pace import check_pace
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-Verdict = Literal["ok", "flagged", "bounded", "excluded", "unknown"]
 
 LITTLE_TOLERANCE = 0.05
 LITTLE_TOLERANCE_FROM_MEDIAN = 0.25
@@ -22,36 +23,6 @@ FLAT_LATENCY = 0.10
 ERRORS_AS_THROUGHPUT = 0.01
 LEAST_STEPS = 4
 KNEE_ELASTICITY = 0.5
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One check of a run or of one of its steps.
-
-    Attributes
-    ----------
-    name
-        What was checked.
-    verdict
-        ``ok``; ``flagged``: used, and said; ``bounded``: the run gives a lower bound only; ``excluded``: not used;
-        ``unknown``: the file does not say enough.
-    value, threshold
-        The number behind the verdict and where it turns; None where there is none.
-    says
-        The finding and its consequence, in words.
-    remedy
-        What to do about it.
-    step
-        Index of the step, None for the whole run.
-    """
-
-    name: str
-    verdict: Verdict
-    value: float | None = None
-    threshold: float | None = None
-    says: str = ""
-    remedy: str = ""
-    step: int | None = None
 
 
 def check_steps(steps: pd.DataFrame, *, errors_counted: bool | None = None) -> tuple[Gate, ...]:
@@ -75,7 +46,7 @@ def check_steps(steps: pd.DataFrame, *, errors_counted: bool | None = None) -> t
     found = [*_littles_law(steps, counted), *_generator(steps), *_errors(steps, counted)]
     excluded = {g.step for g in found if g.verdict == "excluded"}
     usable = steps.loc[[i for i in range(len(steps)) if i not in excluded]]
-    return (*found, *_enough(usable), *_knee(usable, found))
+    return (*found, *check_pace(steps), *_enough(usable), *_knee(usable, found))
 
 
 def _column(steps: pd.DataFrame, name: str) -> Array:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from capacity.errors import Problem
-from capacity.loadtest.gates import Gate
+from capacity.loadtest.gate import Gate
 
 if TYPE_CHECKING:
     import pandas as pd

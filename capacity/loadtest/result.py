@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, overload
 
 from capacity.errors import Problem
-from capacity.loadtest.gates import Gate
+from capacity.loadtest.gate import Gate
 from capacity.result import Result
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from pydantic import Field
 from capacity.document import read_yaml
 from capacity.document.contract import Contract, Moment, Name, NonNegative, Positive, PositiveCount, Text
 from capacity.errors import InputError, Problem
-from capacity.loadtest.gates import Gate, check_run, check_steps
+from capacity.loadtest.gate import Gate
+from capacity.loadtest.gates import check_run, check_steps
 from capacity.loadtest.readers import reader_of
 from capacity.loadtest.reading import Reading
 from capacity.loadtest.result import LoadTest, LoadTests

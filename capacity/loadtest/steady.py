@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.loadtest.gates import Gate
+from capacity.loadtest.gate import Gate
 from capacity.loadtest.requests import RequestTally, Seconds
 from capacity.loadtest.segments import Segment, plateaus
 from capacity.loadtest.steps import to_frame
