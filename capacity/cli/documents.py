@@ -111,7 +111,16 @@ def loadtest_document(test: "LoadTest") -> dict[str, Any]:
         }
         for gate in test.gates
     ]
-    return {"tool": test.tool, "service": test.service, "instances": test.instances, "steps": steps, "gates": gates}
+    broken = [{"where": p.where, "got": p.got, "expected": p.expected} for p in test.broken]
+    return {
+        "tool": test.tool,
+        "service": test.service or None,
+        "instances": test.instances if test.service else None,
+        "steps": steps,
+        "gates": gates,
+        "notes": test.notes,
+        "broken": broken,
+    }
 
 
 def _quantiles(samples: "np.ndarray[Any, Any]") -> dict[str, float]:

@@ -114,6 +114,12 @@ def discover(path: Path | str) -> Found:
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.name != RUN_FILE)
+    below = sorted(p.parent.relative_to(path).as_posix() for p in path.glob(f"**/{RUN_FILE}") if p.parent != path)
+    if below:
+        problem = Problem(
+            str(path), f"runs with a {RUN_FILE} below it: {', '.join(below[:5])}", "the folder of one run"
+        )
+        raise InputError(f"{path} is not a load-test run", problems=[problem], remedy="name one of them")
     if len(files) > _MOST_FILES:
         problem = Problem(str(path), f"{len(files)} files", f"at most {_MOST_FILES}", "name the folder of one run")
         raise InputError(f"{path} is not one load-test run", problems=[problem])

@@ -15,6 +15,8 @@ from capacity.result import Result
 if TYPE_CHECKING:
     import pandas as pd
 
+    from capacity.display.figures import Chart
+
 
 @dataclass(frozen=True)
 class LoadTest(Result):
@@ -92,8 +94,10 @@ class LoadTest(Result):
 
     def summary(self) -> str:
         """Say the run in one line."""
-        best = f"{len(self.steps)} steps up to {self.steps['achieved_qps'].max():.4g}/s on {self.instances} instances"
-        return f"{self.run} of {self.service}: {best}; {', '.join(self.troubles) or 'nothing against it'}"
+        on = f" on {self.instances} instance{'s' if self.instances > 1 else ''}" if self.service else ""
+        best = f"{len(self.steps)} steps up to {self.steps['achieved_qps'].max():.4g}/s{on}"
+        of = f" of {self.service}" if self.service else f" by {self.tool}, service not yet said"
+        return f"{self.run}{of}: {best}; {', '.join(self.troubles) or 'nothing against it'}"
 
     def to_frame(self) -> pd.DataFrame:
         """Return the steps, with the gates against each."""
@@ -102,6 +106,12 @@ class LoadTest(Result):
             if gate.step is not None and gate.verdict in ("flagged", "bounded", "excluded"):
                 against[gate.step].append(f"{gate.name}: {gate.verdict}")
         return self.steps.assign(gates=["; ".join(against[i]) for i in range(len(self.steps))])
+
+    def plot(self) -> Chart:
+        """Draw throughput and latency against load, the gates marked on the steps."""
+        from capacity.loadtest import figure
+
+        return figure.load_test(self)
 
 
 class LoadTests(Sequence[LoadTest]):

@@ -81,9 +81,15 @@ def _plateaus(second: Ints, load: Array, *, counts: bool, shortest_s: int) -> li
     found = []
     for a, b in itertools.pairwise(edges):
         level = float(load[a:b].mean() if counts else np.median(load[a:b]))
-        if b - a >= shortest_s and level > 0:
+        if b - a >= shortest_s and level > 0 and (counts or not _climbs(load[a:b])):
             found.append(Segment(int(second[a]), int(second[b - 1]) + 1, level))
     return found
+
+
+def _climbs(users: Array) -> bool:
+    """Whether users are still being added, slowly: steps of a ramp are no steps."""
+    third = max(len(users) // 3, 1)
+    return abs(float(users[-third:].mean() / max(users[:third].mean(), 0.1)) - 1.0) > _SAME_LEVEL
 
 
 def _noise(signal: Array, mean: Array, *, counts: bool) -> float:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import NullFormatter
 
 from capacity.display.figures import (
     BLUE,
     GREEN,
     GREY,
     INK,
-    ORANGE,
     PURPLE,
     SKY,
     VERMILION,
@@ -23,6 +21,7 @@ from capacity.display.figures import (
     number_axis,
 )
 from capacity.display.numbers import format_qps
+from capacity.loadtest.figure import latency_axis, scatter_verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from capacity.saturation.result import Curves
 
-_VERDICTS = {"ok": (BLUE, "o"), "flagged": (ORANGE, "^"), "bounded": (PURPLE, "s"), "excluded": (VERMILION, "x")}
 _EVIDENCE = {"measured": BLUE, "bounded": PURPLE, "production": GREEN, "sla": GREY}
 _MOST_BARS = 40
 
@@ -58,7 +56,7 @@ def _throughput(axes: Axes, curves: Curves, service: str, points: pd.DataFrame) 
     axes.set_ylabel("requests/s per instance")
     axes.set_xlabel(_load_name(points))
     number_axis(axes.yaxis)
-    _scatter(axes, points, "achieved_qps")
+    scatter_verdicts(axes, points, "achieved_qps")
     closed = points[~points["is_open"].astype(bool)]
     fit = curves.fits.get(service)
     if fit is not None and len(closed):
@@ -75,31 +73,15 @@ def _latency(axes: Axes, curves: Curves, service: str, points: pd.DataFrame) -> 
     limits = curves.limits.get(service, {})
     part = "p95_ms" if "p95_ms" in limits or "p99_ms" not in limits else "p99_ms"
     shown = points.dropna(subset=[part])
-    _scatter(axes, shown, part)
+    scatter_verdicts(axes, shown, part)
     if not len(shown):
         axes.text(0.5, 0.5, "no latency recorded", transform=axes.transAxes, ha="center", color=GREY)
         return
-    axes.set_yscale("log")
-    number_axis(axes.yaxis)
-    # Minor ticks get numbers only where the range is too short for two major ones.
-    low, high = axes.get_ylim()
-    if np.log10(high / low) > 1.0:
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    else:
-        axes.yaxis.set_minor_formatter(axes.yaxis.get_major_formatter())
+    latency_axis(axes)
     axes.set_title(part.removesuffix("_ms"), fontsize=9, color=INK)
     if part in limits:
         axes.axhline(limits[part], color=VERMILION, linewidth=1.0, linestyle="--")
         label_line(axes, shown["load"].min(), limits[part] * 1.08, f"objective {limits[part]:g} ms", color=VERMILION)
-
-
-def _scatter(axes: Axes, points: pd.DataFrame, column: str) -> None:
-    for verdict, (color, marker) in _VERDICTS.items():
-        some = points[points["verdict"] == verdict]
-        if len(some):
-            axes.scatter(some["load"], some[column], color=color, marker=marker, s=22, zorder=3, label=verdict)
-    if len(points) and (points["verdict"] != "ok").any():
-        axes.legend(fontsize=8, loc="best")
 
 
 def _distribution(axes: Axes, curves: Curves, service: str, samples: np.ndarray) -> str:

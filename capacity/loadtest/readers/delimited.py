@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capacity.errors import Problem
-from capacity.loadtest.readers.files import BREAKS, open_bytes
+from capacity.loadtest.readers.files import BREAKS, UntilBroken
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,7 +78,7 @@ def record_batches(
 
     done = 0
     try:
-        with open_bytes(path) as stream:
+        with UntilBroken(path) as stream:
             reader = pc.open_csv(
                 pa.PythonFile(stream, mode="r"),
                 read_options=pc.ReadOptions(
@@ -98,5 +98,7 @@ def record_batches(
             for batch in reader:
                 yield batch
                 done += batch.num_rows
+            if stream.error is not None:
+                breaks.end(done, stream.error)
     except (*BREAKS, pa.ArrowInvalid, pa.ArrowException, UnicodeDecodeError) as error:
         breaks.end(done, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import IO
 
 HEAD_BYTES = 65_536
 _MOST_LINE = 1 << 22
+_PART_BYTES = 1 << 16
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
 
 BREAKS = (EOFError, OSError, zlib.error, lzma.LZMAError)
@@ -48,11 +50,50 @@ def head_of(path: Path, *, size: int = HEAD_BYTES) -> bytes:
     return got
 
 
-def blocks_of(path: Path, *, size: int = 1 << 20) -> Iterator[bytes]:
-    """Yield a file's bytes, decompressed; raises one of `BREAKS` where it is damaged, after all that could be had."""
-    with open_bytes(path) as stream:
-        while block := stream.read(size):
-            yield block
+class UntilBroken(io.RawIOBase):
+    """A file's bytes, decompressed, to where it is damaged: there it ends, after the last whole line.
+
+    Attributes
+    ----------
+    error
+        What ended it early; None for a whole file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._stream = open_bytes(path)
+        self._ready = b""
+        self.error: BaseException | None = None
+
+    def readable(self) -> bool:
+        """See `io.IOBase.readable`."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to ``size`` bytes; none at the end or at the damage."""
+        wanted = size if size is not None and size >= 0 else 1 << 62
+        parts, got = [self._ready], len(self._ready)
+        while got < wanted and self.error is None:
+            try:
+                part = self._stream.read(_PART_BYTES)
+            except BREAKS as error:
+                self.error = error
+                break
+            if not part:
+                break
+            parts.append(part)
+            got += len(part)
+        everything = b"".join(parts)
+        if self.error is not None:
+            # The line in which it broke may end in half a number.
+            everything = everything[: everything.rfind(b"\n") + 1]
+        given, self._ready = everything[:wanted], everything[wanted:]
+        return given
+
+    def close(self) -> None:
+        """See `io.IOBase.close`."""
+        self._stream.close()
+        super().close()
 
 
 def lines_of(path: Path) -> Iterator[str]:
