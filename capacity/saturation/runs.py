@@ -202,7 +202,10 @@ def _uncertainty(
 
 
 def _curve_of(test: LoadTest) -> CurveFit | None:
-    frame = test.steps.drop(index=list(test.excluded_steps))[["concurrency", "achieved_qps"]].dropna()
+    # Where a queue grew through the step, its mean number under way belongs to no throughput.
+    grew = {g.step for g in test.gates if g.name in ("unsteady_step", "littles_law") and g.verdict == "flagged"}
+    left_out = [i for i in test.steps.index if i in test.excluded_steps or i in grew]
+    frame = test.steps.drop(index=left_out)[["concurrency", "achieved_qps"]].dropna()
     frame = frame[(frame > 0).all(axis=1)]
     if frame["concurrency"].nunique() < 4:
         return None
