@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from capacity.errors import Problem
-from capacity.loadtest.readers.files import BREAKS, open_bytes
+from capacity.loadtest.readers.files import BREAKS, UntilBreak, open_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +28,7 @@ class Breaks:
     path: Path
     rows: int = 0
     found: list[Problem] = field(default_factory=list)
+    _unread: dict[str, int] = field(default_factory=dict)
 
     def row(self, invalid: Any) -> str:
         """Note a row that pyarrow cannot fit, and skip it."""
@@ -34,6 +39,17 @@ class Breaks:
             self.found.append(Problem(where, cells, f"{invalid.expected_columns}, as the header has"))
         return "skip"
 
+    def unread(self, rows: int, expected: str) -> None:
+        """Note rows that were left out because cells in them are not what they should be."""
+        if rows:
+            self._unread[expected] = self._unread.get(expected, 0) + rows
+
+    def line(self, number: int, text: str, said: str) -> None:
+        """Note a line that cannot be read, and go on."""
+        self.rows += 1
+        if len(self.found) < _MOST_SHOWN:
+            self.found.append(Problem(f"{self.path.name}:{number}", repr(text[:60]), f"a whole line ({said[:80]})"))
+
     def end(self, read_rows: int, error: BaseException) -> None:
         """Note where reading ended."""
         said = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
@@ -43,7 +59,12 @@ class Breaks:
     def problems(self) -> list[Problem]:
         """All that was noted; many rows alike are counted."""
         more = self.rows - sum(1 for p in self.found if ":" in p.where)
-        return self.found + ([Problem(self.path.name, f"{more} more rows that do not fit", "none")] if more > 0 else [])
+        left = [Problem(self.path.name, f"{n} rows without it", expected) for expected, n in self._unread.items()]
+        return (
+            self.found
+            + left
+            + ([Problem(self.path.name, f"{more} more rows that do not fit", "none")] if more > 0 else [])
+        )
 
 
 def record_batches(
@@ -54,6 +75,7 @@ def record_batches(
     names: Sequence[str] | None = None,
     delimiter: str = ",",
     null_values: Sequence[str] = ("", "null", "NaN", "N/A"),
+    through: Callable[[io.RawIOBase], Any] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Read chosen columns of a delimited file in blocks.
 
@@ -72,15 +94,18 @@ def record_batches(
         Between cells.
     null_values
         Cells that mean unknown.
+    through
+        Makes of the file's stream what is read in its stead: one that leaves out rows nobody asks for.
     """
     import pyarrow as pa
     import pyarrow.csv as pc
 
     done = 0
     try:
-        with open_bytes(path) as stream:
+        with open_bytes(path) as raw:
+            stream = UntilBreak(raw)
             reader = pc.open_csv(
-                pa.PythonFile(stream, mode="r"),
+                pa.PythonFile(through(stream) if through else stream, mode="r"),
                 read_options=pc.ReadOptions(
                     column_names=list(names) if names is not None else None, block_size=_BLOCK_BYTES, use_threads=True
                 ),
@@ -98,5 +123,46 @@ def record_batches(
             for batch in reader:
                 yield batch
                 done += batch.num_rows
+            if stream.error is not None:
+                breaks.end(done, stream.error)
     except (*BREAKS, pa.ArrowInvalid, pa.ArrowException, UnicodeDecodeError) as error:
         breaks.end(done, error)
+
+
+def numbers(column: Any) -> NDArray[np.float64]:
+    """Turn a column of text cells into numbers, NaN where a cell is none.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> numbers(pa.array([b"1.5", b"x", None], pa.binary())).tolist()
+    [1.5, nan, nan]
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        values = column.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        values = pd.to_numeric(pd.Series([_text(v) for v in column.to_pylist()], dtype=object), errors="coerce")
+    return np.asarray(values, dtype=np.float64)
+
+
+def words(column: Any) -> tuple[NDArray[np.int64], list[str]]:
+    """Turn a column of text cells into codes of its distinct words; an empty cell is the empty word.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> codes, names = words(pa.array([b"GET", None, b"GET"], pa.binary()))
+    >>> [names[c] for c in codes]
+    ['GET', '', 'GET']
+    """
+    encoded = column.dictionary_encode()
+    names = [_text(v) for v in encoded.dictionary.to_pylist()]
+    codes = encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, [*names, ""]
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else "" if value is None else str(value)
