@@ -21,6 +21,7 @@ _MS = {name: size for size, names in _UNITS for name in names.split()}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-zµμ]+)")
 _DURATION = re.compile(r"(?:(?:\d+(?:\.\d*)?|\.\d+)\s*[a-zµμ]+\s*)+")
 _MANY = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+_SWAPPED = str.maketrans(",.", ".,")
 _COUNT = re.compile(r"([\d.,]+)\s*([kmgt]?)$", re.IGNORECASE)
 
 
@@ -65,12 +66,17 @@ def count_of(text: str) -> float:
     --------
     >>> count_of("221k"), count_of("2,333.7"), count_of("1.37k"), count_of("many")
     (221000.0, 2333.7, 1370.0, nan)
+    >>> count_of("87.916,8")
+    87916.8
     """
     found = _COUNT.match(text.strip())
     if found is None:
         return float("nan")
+    digits = found[1]
+    if digits.rfind(",") > digits.rfind(".") >= 0:
+        digits = digits.translate(_SWAPPED)
     try:
-        return float(found[1].replace(",", "")) * _MANY[found[2].lower()]
+        return float(digits.replace(",", "")) * _MANY[found[2].lower()]
     except ValueError:
         return float("nan")
 

@@ -121,7 +121,9 @@ def _with_dropped(run: K6Run, tally: RequestTally, steady: Steady) -> Steady:
     per_iteration = tally.requests / max(run.iterations_begun, 1)
     lost_qps = lost * per_iteration / length
     asked_qps = frame["offered_qps"].to_numpy(dtype=float) + lost_qps
-    gates = [_closed_step(lost_qps[i], asked_qps[i], int(lost[i]), int(i)) for i in np.flatnonzero(lost * (asked_qps > 0))]
+    gates = [
+        _closed_step(lost_qps[i], asked_qps[i], int(lost[i]), int(i)) for i in np.flatnonzero(lost * (asked_qps > 0))
+    ]
     return replace(steady, steps=frame.assign(offered_qps=asked_qps), gates=(*steady.gates, *gates))
 
 
