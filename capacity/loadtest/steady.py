@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.loadtest.gates import Gate
-from capacity.loadtest.requests import RequestTally, Seconds
+from capacity.loadtest.requests import RequestTally, Seconds, weighted_quantile
 from capacity.loadtest.segments import Segment, plateaus
 from capacity.loadtest.steps import to_frame
 
@@ -163,7 +163,8 @@ def _whole(seconds: Seconds, load: Array) -> tuple[Segment, ...]:
 def _slices(seconds: Seconds, load: Array, active: int) -> tuple[Segment, ...]:
     length = max(_LEAST_SLICE_S, -(-active // _SLICES))
     found = []
-    for begins in range(int(seconds.second[0]), int(seconds.second[-1]) + 1, length):
+    # Only seconds that are there: a pause may last years where a time is wrong.
+    for begins in np.unique((seconds.second - seconds.second[0]) // length * length + seconds.second[0]).tolist():
         inside = (seconds.second >= begins) & (seconds.second < begins + length) & (load > 0)
         if np.count_nonzero(inside) >= length // 2:
             found.append(Segment(begins, begins + length, float(load[inside].mean())))
@@ -197,9 +198,10 @@ def _measure(tally: RequestTally, seconds: Seconds, window: NDArray[np.int64]) -
         "seconds": length,
         "begins_s": begins - float(seconds.second[0]),
     }
+    latency_s, fine, failed = tally.histogram(begins_s=begins, ends_s=ends)
     for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
-        all_answers = tally.percentile_s(share, begins_s=begins, ends_s=ends)
-        good_ones = tally.percentile_s(share, begins_s=begins, ends_s=ends, good_only=True)
+        all_answers = weighted_quantile(latency_s, fine + failed, share)
+        good_ones = weighted_quantile(latency_s, fine, share)
         row[name] = 1e3 * float(np.fmax(all_answers, good_ones))
     return row
 

@@ -108,7 +108,7 @@ def _answered(total: float, seconds: float, refused: float, lost: float) -> dict
 
 
 def _rate(average: float, requests: float, seconds: float) -> float:
-    """Requests a second: the average of its seconds, unless that was written with a point for thousands.
+    """Take the average of its seconds, unless that was written with a point for thousands.
 
     The count of requests is shortened to thousands, so it is the less exact of the two.
     """

@@ -32,7 +32,7 @@ class WantedRows(io.RawIOBase):
 
     Examples
     --------
-    >>> file = io.BytesIO(b'metric_name,value\\nvus,1\\nchecks,2\\nvus,"a\\nb"\\n')
+    >>> file = io.BytesIO(b'metric_name,value\nvus,1\nchecks,2\nvus,"a\nb"\n')
     >>> WantedRows(file, [b"vus"]).read().decode().splitlines()
     ['metric_name,value', 'vus,1', 'vus,"a', 'b"']
     """

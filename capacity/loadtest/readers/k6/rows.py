@@ -86,7 +86,7 @@ def times_s(column: Any) -> NDArray[np.float64]:
     >>> times_s(pa.array([b"1700000000", b"1700000000500", b"2023-11-14T22:13:21Z", b"x"])).tolist()
     [1700000000.0, 1700000000.5, 1700000001.0, nan]
     """
-    found = numbers(column)
+    found = numbers(column).copy()
     unread = np.isnan(found)
     if unread.any():
         texts = [str(v, "utf-8", "replace") if isinstance(v, bytes) else "" for v in column.to_pylist()]
