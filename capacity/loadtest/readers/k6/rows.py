@@ -56,7 +56,8 @@ def read_rows(path: Path, run: K6Run, breaks: Breaks) -> None:
         return streams[-1]
 
     columns = dict.fromkeys([*_NEEDED, *(tag for tag in TAGS if tag in names)], pa.binary())
-    for batch in record_batches(path, columns=columns, breaks=breaks, through=through):
+    first = names[:1] == ["metric_name"]
+    for batch in record_batches(path, columns=columns, breaks=breaks, through=through if first else None):
         if batch.num_rows:
             samples = samples_of(batch)
             run.add(samples)
