@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from capacity.errors import InputError, Problem
-from capacity.loadtest.readers.quantities import count_of, duration_ms, iso_seconds
+from capacity.loadtest.readers.quantities import count_of, duration_ms, iso_seconds, ratio
 from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only
 from capacity.loadtest.reading import Reading
 
@@ -101,8 +101,8 @@ def _answered(total: float, seconds: float, refused: float, lost: float) -> dict
     """Rate of good answers and share of bad ones: of all answers some were refusals, and errors are apart from them."""
     sent = total + lost
     return {
-        "achieved_qps": (total - refused) / seconds if seconds > 0 else math.nan,
-        "error_fraction": (refused + lost) / sent if sent > 0 else math.nan,
+        "achieved_qps": ratio(total - refused, seconds),
+        "error_fraction": ratio(refused + lost, sent),
         "seconds": seconds,
     }
 
@@ -112,7 +112,7 @@ def _rate(average: float, requests: float, seconds: float) -> float:
 
     The count of requests is shortened to thousands, so it is the less exact of the two.
     """
-    counted = requests / seconds if seconds > 0 else math.nan
+    counted = ratio(requests, seconds)
     for rate in (average, 1e3 * average):
         if math.isnan(counted) or abs(rate - counted) <= _ROUNDED * counted + 2.0:
             return rate

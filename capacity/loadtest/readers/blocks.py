@@ -72,6 +72,9 @@ def parse(block: Block, form: Form) -> Parsed:
     """Read a block; never raises for what stands in it."""
     import pyarrow as pa
 
+    if not block.data.isascii():
+        # What pyarrow says of a row that does not fit it says as text.
+        block = replace(block, data=block.data.decode("utf-8", errors="replace").encode())
     found = Parsed(lines=int(np.count_nonzero(np.frombuffer(block.data, dtype=np.uint8) == 10)))
     try:
         try:

@@ -20,7 +20,7 @@ import numpy as np
 from capacity.errors import InputError, Problem
 from capacity.loadtest.readers.delimited import Breaks, numbers, record_batches
 from capacity.loadtest.readers.files import head_of
-from capacity.loadtest.readers.quantities import duration_ms
+from capacity.loadtest.readers.quantities import duration_ms, ratio
 from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only, without_load
 from capacity.loadtest.reading import Reading
 from capacity.loadtest.requests import LONGEST_PAUSE_S, RequestTally
@@ -81,15 +81,16 @@ def _summary(text: str, where: str, *, workers: float) -> Summary:
     lost = sum(float(count) for count in _ERROR.findall(text[errors.end() :])) if errors else 0.0
     failed = lost + sum(count for code, count in codes.items() if code >= 400)
     total = sum(codes.values()) + lost
-    failing = failed / total if total > 0 else math.nan
+    failing = ratio(failed, total)
     tails = {int(share): duration_ms(f"{value}s") for share, value in _SHARE.findall(text) if value.count(".") < 2}
     row = {f"p{share}_ms": tails.get(share, math.nan) for share in (50, 95, 99)}
     row |= {"achieved_qps": rate * (1.0 - (failing if total > 0 else 0.0)), "error_fraction": failing}
     row |= {"seconds": seconds, "mean_ms": 1e3 * said.get("Average", math.nan)}
+    answered = rate * (1.0 - (lost / total if total > 0 else 0.0))
     if workers > 0:
         return Summary(where, row | {"concurrency": workers})
     note = f"{where}: hey does not print its workers; requests under way are by Little's law"
-    return Summary(where, without_load(row), notes=(note,))
+    return Summary(where, without_load(row, answered_qps=answered), notes=(note,))
 
 
 def _read_rows(files: Sequence[Path], aside: Sequence[str]) -> Reading:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from capacity.errors import InputError, Problem
+from capacity.loadtest.readers.quantities import ratio
 from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only, without_load
 from capacity.loadtest.reading import Reading
 
@@ -61,8 +62,8 @@ def _summaries_of(text: str, name: str) -> list[Summary]:
     refusing = refused / answers if answers > 0 else 0.0
     row = {f"p{share}_ms": 1e3 * _number(tails, f"p{share}") for share in (50, 95, 99)}
     row |= {"achieved_qps": rate * (1.0 - refusing), "mean_ms": 1e3 * _number(said, "average"), "seconds": seconds}
-    row |= {"error_fraction": (refused + lost) / (answers + lost) if answers + lost > 0 else math.nan}
-    return [Summary(name, without_load(row))]
+    row |= {"error_fraction": ratio(refused + lost, answers + lost)}
+    return [Summary(name, without_load(row, answered_qps=rate))]
 
 
 def _number(values: Any, key: str) -> float:

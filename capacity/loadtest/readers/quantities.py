@@ -81,4 +81,15 @@ def count_of(text: str) -> float:
         return float("nan")
 
 
-__all__ = ["count_of", "duration_ms", "iso_seconds"]
+def ratio(part: float, whole: float) -> float:
+    """Divide; NaN where there is nothing to divide by.
+
+    Examples
+    --------
+    >>> ratio(1.0, 4.0), ratio(1.0, 0.0)
+    (0.25, nan)
+    """
+    return part / whole if whole > 0 else float("nan")
+
+
+__all__ = ["count_of", "duration_ms", "iso_seconds", "ratio"]

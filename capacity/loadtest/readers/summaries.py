@@ -115,20 +115,20 @@ def _cleaned(summary: Summary) -> tuple[Summary, list[Problem]]:
     return replace(summary, row=row), wrong
 
 
-def without_load(row: Mapping[str, float]) -> dict[str, float]:
+def without_load(row: Mapping[str, float], *, answered_qps: float) -> dict[str, float]:
     """Give a step whose load the tool does not print the number under way by Little's law.
 
-    Its mean latency is left out, so that the law is not checked against itself.
+    ``answered_qps`` is the rate of the answers that its mean latency is of. That mean is left out, so that the law is
+    not checked against itself.
 
     Examples
     --------
-    >>> without_load({"achieved_qps": 100.0, "mean_ms": 50.0})
+    >>> without_load({"achieved_qps": 100.0, "mean_ms": 50.0}, answered_qps=100.0)
     {'achieved_qps': 100.0, 'concurrency': 5.0}
     """
-    mean, good = row.get("mean_ms", float("nan")), row.get("achieved_qps", float("nan"))
-    answered = good / (1.0 - min(row.get("error_fraction", 0.0), 0.999))
+    mean = row.get("mean_ms", float("nan"))
     kept = {name: value for name, value in row.items() if name != "mean_ms"}
-    return {**kept, "concurrency": answered * mean / 1e3}
+    return {**kept, "concurrency": answered_qps * mean / 1e3}
 
 
 def refuse_only(only: Collection[str] | None, *, tool: str) -> None:

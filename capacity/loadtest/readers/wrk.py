@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from capacity.loadtest.gates import GENERATOR_SHORTFALL, Gate
-from capacity.loadtest.readers.quantities import count_of, duration_ms
+from capacity.loadtest.readers.quantities import count_of, duration_ms, ratio
 from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only
 from capacity.loadtest.reading import Reading
 
@@ -61,7 +61,7 @@ def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Readi
 def _runs(text: str, name: str) -> Iterator[Summary]:
     begins = list(_THREADS.finditer(text))
     edges = [0, *(m.end() for m in begins[:-1])]
-    for k, (match, before) in enumerate(zip(begins, edges, strict=True)):
+    for k, (match, before) in enumerate(zip(begins, edges, strict=False)):
         end = begins[k + 1].start() if k + 1 < len(begins) else len(text)
         where = f"{name} run {k + 1}" if len(begins) > 1 else name
         commands = list(_COMMAND.finditer(text[before : match.start()]))
@@ -77,11 +77,11 @@ def _run(text: str, where: str, *, connections: int, asked_qps: float) -> Summar
     done = _DONE.search(text)
     requests = float(done[1]) if done else math.nan
     seconds = duration_ms(done[2]) / 1e3 if done else math.nan
-    rate = requests / seconds if seconds > 0 else _first(_RATE, text)
+    rate = ratio(requests, seconds) if seconds > 0 else _first(_RATE, text)
     refused = _first(_STATUS, text, otherwise=0.0)
     sockets = _SOCKET.search(text)
     lost = sum(float(count) for count in sockets.groups()) if sockets else 0.0
-    row = {"error_fraction": (refused + lost) / (requests + lost) if requests + lost > 0 else math.nan}
+    row = {"error_fraction": ratio(refused + lost, requests + lost)}
     row |= {"achieved_qps": rate * (1.0 - refused / requests) if requests > 0 else rate, "seconds": seconds}
     tails, corrected = _tails(text)
     latency = _LATENCY.search(text)
@@ -105,7 +105,7 @@ def _tails(text: str) -> tuple[dict[str, float], bool]:
     """Percentiles of the first distribution that counts latency from when a request should have begun, if any does."""
     parts = [(m[1], m.end()) for m in _DISTRIBUTION.finditer(text)]
     ends = [end for _, end in parts[1:]] + [len(text)]
-    bodies = [("Uncorrected" not in title, text[a:b]) for (title, a), b in zip(parts, ends, strict=True)]
+    bodies = [("Uncorrected" not in title, text[a:b]) for (title, a), b in zip(parts, ends, strict=False)]
     corrected, body = max(bodies, key=lambda part: part[0], default=(True, ""))
     told = {float(share): duration_ms(value) for share, value in _SHARE.findall(body)}
     spectrum = np.array([(float(p), float(ms)) for ms, p in _SPECTRUM.findall(body)])
@@ -124,7 +124,7 @@ def _open(summary: Summary, rate: float, asked_qps: float, *, corrected: bool) -
     gates = [] if corrected else [_uncorrected()]
     notes = [*summary.notes, "wrk2: latency counts from when a request should have begun"] if corrected else []
     row = dict(summary.row)
-    behind = 2.0 * row["p50_ms"] / 1e3 / row["seconds"]
+    behind = ratio(2.0 * row["p50_ms"] / 1e3, row["seconds"])
     if asked_qps > 0:
         row["offered_qps"] = asked_qps
     elif corrected and behind <= GENERATOR_SHORTFALL:

@@ -23,6 +23,8 @@ TAGS = ("expected_response", "status", "error_code", "scenario", "group", "name"
 
 _NOT_LOAD = ("::setup", "::teardown")
 _LEAST_GAPS = 100
+# The year 5138, and a duration of four months in milliseconds: beyond them a file is damaged.
+_LATEST_S, _LARGEST = 1e11, 1e10
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class K6Run:
     def add(self, samples: Samples) -> None:
         """Count a block of samples."""
         whole = len(samples.time_s) > 1 and bool(np.all(np.mod(samples.time_s[np.isfinite(samples.time_s)], 1.0) == 0))
-        known = np.isfinite(samples.time_s) & np.isfinite(samples.value) & (samples.value >= 0)
+        known = (np.abs(samples.time_s) < _LATEST_S) & (samples.value >= 0) & (samples.value < _LARGEST)
         for metric, place in ((USERS, self.users), (DROPPED, self.dropped)):
             rows = samples.of(metric)
             rows = rows[known[rows]]

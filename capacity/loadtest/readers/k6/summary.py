@@ -21,7 +21,7 @@ from typing import Any
 
 from capacity.errors import InputError, Problem
 from capacity.loadtest.gates import Gate
-from capacity.loadtest.readers.quantities import count_of, duration_ms
+from capacity.loadtest.readers.quantities import count_of, duration_ms, ratio
 from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only, without_load
 from capacity.loadtest.reading import Reading
 
@@ -133,7 +133,7 @@ def _summary(found: Statistics, crossed: list[str], name: str) -> Summary:
     latency, counter = next((r for r in _REQUESTS if found.get(r[0], {}).get("avg") is not None), _REQUESTS[0])
     trend, counted = found.get(latency, {}), found.get(counter, {})
     seconds = _seconds(found, counted)
-    rate = counted.get("rate", counted.get("count", math.nan) / seconds)
+    rate = counted.get("rate", ratio(counted.get("count", math.nan), seconds))
     failed = found.get("http_req_failed", {}) if latency == "http_req_duration" else {}
     error_fraction = failed.get("rate", failed.get("value", math.nan))
     row = {
@@ -156,7 +156,7 @@ def _seconds(found: Statistics, counted: Mapping[str, float]) -> float:
     if stated > 0:
         return stated
     count, rate = counted.get("count", math.nan), counted.get("rate", math.nan)
-    return count / rate if rate > 0 else math.nan
+    return ratio(count, rate)
 
 
 def _with_load(summary: Summary, found: Statistics, rate: float) -> Summary:
@@ -173,11 +173,11 @@ def _with_load(summary: Summary, found: Statistics, rate: float) -> Summary:
         says = f"its users went from {low:g} to {high:g}: averages over several loads are of no one step"
         remedy = "hold one number of users a run, or write every sample (--out csv)"
         gate = Gate("several_loads", "excluded", high, low, says, remedy)
-        return Summary(summary.where, without_load(row), gates=(gate,), notes=summary.notes)
+        return Summary(summary.where, without_load(row, answered_qps=rate), gates=(gate,), notes=summary.notes)
     if high > 0 and rate * row["mean_ms"] / 1e3 >= _IN_SERVICE * high:
         return Summary(summary.where, row | {"concurrency": high}, notes=summary.notes)
     note = f"{summary.where}: users think, or wait for an arrival rate; those under way are by Little's law"
-    return Summary(summary.where, without_load(row), notes=(*summary.notes, note))
+    return Summary(summary.where, without_load(row, answered_qps=rate), notes=(*summary.notes, note))
 
 
 def _dropped(iterations: float, share: float) -> Gate:

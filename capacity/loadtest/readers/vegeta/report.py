@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from capacity.errors import InputError, Problem
-from capacity.loadtest.readers.quantities import count_of, duration_ms, iso_seconds
+from capacity.loadtest.readers.quantities import count_of, duration_ms, iso_seconds, ratio
 from capacity.loadtest.readers.summaries import Summary, read_each, reading_of
 from capacity.loadtest.reading import Reading
 
@@ -65,8 +65,8 @@ def _from_json(document: Mapping[str, Any], name: str) -> Summary:
     seconds, success = _number(document, "duration") / 1e9, _number(document, "success")
     requests, wait = _number(document, "requests"), _number(document, "wait") / 1e9
     throughput = _number(document, "throughput")
-    if math.isnan(throughput) and seconds + wait > 0:
-        throughput = requests * success / (seconds + wait)
+    if math.isnan(throughput):
+        throughput = ratio(requests * success, seconds + wait)
     row |= {"offered_qps": _number(document, "rate"), "achieved_qps": throughput}
     row |= {"error_fraction": 1.0 - success, "seconds": seconds}
     began = float(iso_seconds([str(document.get("earliest"))])[0])
@@ -89,8 +89,8 @@ def _step(said: Mapping[str, str], name: str) -> Summary:
     total, attack = duration_ms(said.get("Duration total", "")), duration_ms(said.get("Duration attack", ""))
     rate, requests = count_of(said.get("Requests rate", "")), count_of(said.get("Requests total", ""))
     throughput = count_of(said.get("Requests throughput", ""))
-    if math.isnan(throughput) and total > 0:
-        throughput = requests * success / (total / 1e3)
+    if math.isnan(throughput):
+        throughput = ratio(requests * success, total / 1e3)
     row = {column: duration_ms(said.get(f"Latencies {label}", "")) for label, column in _LABELS.items()}
     row |= {"offered_qps": rate, "achieved_qps": throughput}
     row |= {"error_fraction": 1.0 - success, "seconds": attack / 1e3}
