@@ -14,8 +14,9 @@ from capacity.loadtest.readers.files import BREAKS, blocks_of
 from capacity.loadtest.reading import Reading
 from capacity.loadtest.steps import FRACTIONS, LARGEST, to_frame
 
-_ABOVE_ZERO = ("offered_qps", "achieved_qps", "concurrency", "seconds")
 _PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
+# A latency of 0 is too short for the unit it was printed in, or was not measured.
+_ABOVE_ZERO = ("offered_qps", "achieved_qps", "concurrency", "seconds", "mean_ms", *_PERCENTILES)
 _MOST_BYTES = 1 << 26
 
 

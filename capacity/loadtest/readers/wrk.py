@@ -127,11 +127,11 @@ def _open(summary: Summary, rate: float, asked_qps: float, *, corrected: bool) -
     behind = ratio(2.0 * row["p50_ms"] / 1e3, row["seconds"])
     if asked_qps > 0:
         row["offered_qps"] = asked_qps
-    elif corrected and behind <= GENERATOR_SHORTFALL:
+    elif corrected and 0 < behind <= GENERATOR_SHORTFALL:
         row["offered_qps"] = rate
         notes.append(f"{summary.where}: the rate asked is not printed; by its median it was met to {behind:.2%}")
     else:
-        says = "the rate asked is not printed, and it was not met: at what load this was measured is not known"
+        says = "the rate asked is not printed, nor does latency show it was met: the load is not known"
         remedy = "keep the command (wrk2 … -R RATE) in the file, before what it prints"
         gates.append(Gate("load_unknown", "excluded", behind, GENERATOR_SHORTFALL, says, remedy))
     return Summary(summary.where, row, gates=tuple(gates), notes=tuple(notes))

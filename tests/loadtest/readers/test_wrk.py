@@ -132,6 +132,15 @@ def test_wrk2_without_its_rate(tmp_path: Path) -> None:
     assert [(g.name, g.verdict) for g in read([path]).gates] == [("load_unknown", "excluded")]
 
 
+def test_wrk2_measures_nothing_while_it_calibrates(tmp_path: Path) -> None:
+    nothing = wrk2(p50="0.00us").replace("    Latency     3.00ms    1.72ms", "    Latency     -nanus    -nanus")
+    path = tmp_path / "a.txt"
+    path.write_text(nothing[: nothing.index("  Detailed")] + nothing[nothing.index("  60000 requests") :])
+    reading = read([path])
+    assert np.isnan(reading.steps["p50_ms"][0])
+    assert ("load_unknown", "excluded") in [(g.name, g.verdict) for g in reading.gates]
+
+
 def test_wrk2_takes_latency_from_when_a_request_should_have_begun(tmp_path: Path) -> None:
     whole = wrk2()
     uncorrected = wrk2(p50="1.00ms", title="Uncorrected Latency (measured without taking delayed starts into account)")
