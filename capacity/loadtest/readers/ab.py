@@ -110,7 +110,7 @@ def _read_rows(files: Sequence[Path]) -> Reading:
         broken.extend(breaks.problems())
     if not tally.requests:
         raise InputError("no request of ab can be read", problems=broken or [Problem("files", "no rows", "rows of -g")])
-    steady = steady_steps(tally, model="closed")
+    steady = steady_steps(tally, model="closed").required(where="files", broken=broken)
     notes = (
         "starts are whole seconds: they are spread evenly over each, and requests under way are known roughly",
         "rows of ab do not say whether a request failed: all count as answered",

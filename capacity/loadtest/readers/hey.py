@@ -116,7 +116,7 @@ def _read_rows(files: Sequence[Path], aside: Sequence[str]) -> Reading:
     if not tally.requests:
         problems = broken or [Problem("files", "no rows", "a row a request with response-time, status-code, offset")]
         raise InputError("no request of hey can be read", problems=problems)
-    steady = steady_steps(tally, model="closed", spans=spans)
+    steady = steady_steps(tally, model="closed", spans=spans).required(where="files", broken=broken)
     notes.append("hey's CSV holds answers alone: requests that got none are not counted, nor under way")
     notes += [f"not counted twice, as summaries of the same run: {', '.join(aside)}"] if aside else []
     return Reading(

@@ -112,6 +112,21 @@ def test_points_and_rows_agree(tmp_path: Path) -> None:
     assert "not counted twice" in both.notes[0]
 
 
+def test_generators_at_once_add_up(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(rows_of(CLOSED, unit=1e3, users=users_of(USERS, 12)))
+    steps = read(sorted(tmp_path.iterdir())).steps
+    assert steps["concurrency"].tolist() == [2 * users for users in USERS]
+    np.testing.assert_allclose(steps["achieved_qps"], 2 * np.array([20, 40, 80, 80, 80]), rtol=0.08)
+
+
+def test_a_run_too_short_for_a_step_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(rows_of(CLOSED).splitlines()[:7]))
+    with pytest.raises(InputError, match="no stretch of steady load"):
+        read([path])
+
+
 def test_columns_in_another_order_and_fewer(tmp_path: Path) -> None:
     header = "metric_value,status,metric_name,timestamp"
     path = tmp_path / "a.csv"

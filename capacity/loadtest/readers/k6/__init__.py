@@ -21,7 +21,7 @@ from capacity.loadtest.gates import Gate
 from capacity.loadtest.readers.delimited import Breaks
 from capacity.loadtest.readers.files import head_of
 from capacity.loadtest.readers.k6 import points, rows, summary
-from capacity.loadtest.readers.k6.model import Told, dropped_by_second, model_of, users_by_second
+from capacity.loadtest.readers.k6.model import Told, dropped_by_second, model_of
 from capacity.loadtest.readers.k6.run import K6Run
 from capacity.loadtest.reading import Reading
 from capacity.loadtest.requests import RequestTally
@@ -68,10 +68,12 @@ def _reading(run: K6Run, broken: list[Problem], notes: list[str]) -> Reading:
     if not tally.requests:
         wanted = Problem("files", "no request", "rows of http_req_duration or grpc_req_duration", _other_names(run))
         raise InputError("no request of k6 can be read", problems=[*broken, wanted])
-    tally.add_users(*users_by_second(run))
+    second, users = run.users.by_second()
+    tally.add_users(second.astype(np.float64), users)
     told = model_of(run, tally.seconds())
     spans = [Span(begins, ends, name) for name, (begins, ends, _) in run.scenarios.items()]
-    steady = _with_dropped(run, tally, steady_steps(tally, model=told.model, spans=spans))
+    found = steady_steps(tally, model=told.model, spans=spans).required(where="files", broken=broken)
+    steady = _with_dropped(run, tally, found)
     return Reading(
         steady.steps,
         steady.gates,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.loadtest.requests import RequestTally, spread_over_second
+from capacity.loadtest.users import UserCount
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -69,8 +70,8 @@ class K6Run:
     iterations: RequestTally = field(default_factory=RequestTally)
     names: dict[str, int] = field(default_factory=dict)
     scenarios: dict[str, tuple[float, float, int]] = field(default_factory=dict)
-    users: list[tuple[int, Array, Array]] = field(default_factory=list)
-    dropped: list[tuple[int, Array, Array]] = field(default_factory=list)
+    users: UserCount = field(default_factory=UserCount)
+    dropped: list[tuple[Array, Array]] = field(default_factory=list)
     evenness: list[tuple[float, int]] = field(default_factory=list)
     whole_seconds: int = 0
     failures_unknown: int = 0
@@ -81,11 +82,9 @@ class K6Run:
         """Count a block of samples."""
         whole = len(samples.time_s) > 1 and bool(np.all(np.mod(samples.time_s[np.isfinite(samples.time_s)], 1.0) == 0))
         known = (np.abs(samples.time_s) < _LATEST_S) & (samples.value >= 0) & (samples.value < _LARGEST)
-        for metric, place in ((USERS, self.users), (DROPPED, self.dropped)):
-            rows = samples.of(metric)
-            rows = rows[known[rows]]
-            if len(rows):
-                place.append((self.source, samples.time_s[rows], samples.value[rows]))
+        of_users, of_dropped = (rows[known[rows]] for rows in (samples.of(USERS), samples.of(DROPPED)))
+        self.users.add(self.source, np.floor(samples.time_s[of_users]).astype(np.int64), samples.value[of_users])
+        self.dropped.append((samples.time_s[of_dropped], samples.value[of_dropped]))
         load = known & (samples.said("group", dict.fromkeys(_NOT_LOAD, 0.0), other=1.0) != 0.0)
         self.iterations_begun += int(load[samples.of(ITERATIONS)].sum())
         failed = _failed(samples)

@@ -73,7 +73,7 @@ def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Readi
 
 def _of_requests(run: VegetaRun, broken: list[Problem], reports: Sequence[Path]) -> Reading:
     spans = [Span(begins, ends, label) for label, (begins, ends) in run.spans.items()]
-    steady = steady_steps(run.tally, model="open", spans=spans)
+    steady = steady_steps(run.tally, model="open", spans=spans).required(where="files", broken=broken)
     aside = [f"not counted twice, as reports of the same run: {', '.join(p.name for p in reports)}"] if reports else []
     return Reading(
         steady.steps,
