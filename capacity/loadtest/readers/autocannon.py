@@ -31,7 +31,6 @@ _ERRORS = re.compile(r"([\d.,]+[kKmM]?) errors \(([\d.,]+[kKmM]?) timeouts\)")
 _ANSWERS = re.compile(r"([\d.,]+[kKmM]?) 2xx responses, ([\d.,]+[kKmM]?) non 2xx responses")
 _ROUNDED = 0.1
 _ROW = re.compile(r"[│|]")
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def recognizes(head: bytes, path: Path) -> bool:  # noqa: ARG001
@@ -57,7 +56,7 @@ def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Readi
 
 def _summaries_of(text: str, name: str) -> Iterator[Summary]:
     if not text.lstrip().startswith("{"):
-        yield from _tables(_COLOURS.sub("", text), name)
+        yield from _tables(text, name)
         return
     decoder, place, found = json.JSONDecoder(), 0, 0
     while place < len(text):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capacity.errors import InputError, Problem
 from capacity.loadtest.gates import Gate
-from capacity.loadtest.readers.files import BREAKS, blocks_of
+from capacity.loadtest.readers.files import BREAKS, as_utf8, blocks_of
 from capacity.loadtest.reading import Reading
 from capacity.loadtest.steps import FRACTIONS, LARGEST, to_frame
 
@@ -18,6 +19,7 @@ _PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
 # A latency of 0 is too short for the unit it was printed in, or was not measured.
 _ABOVE_ZERO = ("offered_qps", "achieved_qps", "concurrency", "seconds", "mean_ms", *_PERCENTILES)
 _MOST_BYTES = 1 << 26
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ def text_of(path: Path) -> tuple[str, Problem | None]:
                 break
     except BREAKS as error:
         problem = Problem(f"{path.name} after {len(got)} bytes", str(error), "a whole file", "what is before was read")
-    return got.decode("utf-8", errors="replace").removeprefix("\ufeff"), problem
+    text = as_utf8(got).decode("utf-8", errors="replace").removeprefix("\ufeff")
+    return _COLOURS.sub("", text).replace("\r\n", "\n"), problem
 
 
 __all__ = ["Summary", "read_each", "reading_of", "refuse_only", "text_of", "without_load"]

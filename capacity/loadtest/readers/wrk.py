@@ -25,6 +25,7 @@ from capacity.loadtest.reading import Reading
 
 NAME = "wrk"
 
+_ROUNDED = 0.01
 _THREADS = re.compile(r"^\s*(\d+) threads? and (\d+) connections?\s*$", re.MULTILINE)
 _COMMAND = re.compile(r"^.*\bwrk2?\b.*\s(?:-R\s*|--rate[ =])(\d+(?:\.\d+)?[kKmM]?)\b.*$", re.MULTILINE)
 _LATENCY = re.compile(r"^\s*Latency\s+(\S+)\s+\S+\s+\S+", re.MULTILINE)
@@ -77,7 +78,9 @@ def _run(text: str, where: str, *, connections: int, asked_qps: float) -> Summar
     done = _DONE.search(text)
     requests = float(done[1]) if done else math.nan
     seconds = duration_ms(done[2]) / 1e3 if done else math.nan
-    rate = ratio(requests, seconds) if seconds > 0 else _first(_RATE, text)
+    rate = _first(_RATE, text, otherwise=ratio(requests, seconds))
+    # A time of minutes is printed to a hundredth of them: the rate is the more exact.
+    seconds = ratio(requests, rate) if abs(ratio(requests, rate) / max(seconds, 1e-9) - 1.0) < _ROUNDED else seconds
     refused = _first(_STATUS, text, otherwise=0.0)
     sockets = _SOCKET.search(text)
     lost = sum(float(count) for count in sockets.groups()) if sockets else 0.0

@@ -50,6 +50,16 @@ def test_rows_and_json_lines_agree(tmp_path: Path) -> None:
     assert one.broken == ()
 
 
+@pytest.mark.parametrize("columns", [9, 11, 13])
+def test_versions_with_other_numbers_of_columns(tmp_path: Path, columns: int) -> None:
+    rows = [[*row.split(","), "more"][:columns] for row in csv_of(ATTACK, attack="x").splitlines()]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(",".join(row) for row in rows))
+    reading = read([path])
+    np.testing.assert_allclose(reading.steps["offered_qps"], RATES, rtol=0.02)
+    assert reading.broken == ()
+
+
 def test_no_answer_and_refusals_fail_and_redirects_do_not(tmp_path: Path) -> None:
     codes = np.array([200, 301, 0, 500])[np.arange(len(ATTACK.start_s)) % 4]
     path = tmp_path / "a.csv"
@@ -78,7 +88,7 @@ def test_only_some_requests(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(csv_of(ATTACK))
     assert len(read([path], only=["GET http://a/x"]).steps) == 3
-    with pytest.raises(InputError, match="none of GET http://a/x is asked for"):
+    with pytest.raises(InputError, match="none of GET http://a/y among GET http://a/x"):
         read([path], only=["GET http://a/y"])
 
 

@@ -74,6 +74,20 @@ def test_units_and_what_is_not_reported(tmp_path: Path) -> None:
     assert np.isnan(row["offered_qps"])
 
 
+def test_a_rate_is_exact_where_minutes_are_rounded(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(wrk(10).replace("Requests/sec:    100.00", "Requests/sec:     99.60"))
+    row = read([path]).steps.iloc[0]
+    assert (row["achieved_qps"], row["seconds"]) == (99.6, pytest.approx(6000 / 99.6))
+
+
+def test_what_a_windows_shell_writes(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(wrk(10).replace("\n", "\r\n").encode("utf-16"))
+    assert recognize(path).NAME == NAME
+    assert read([path]).steps["concurrency"].tolist() == [10.0]
+
+
 def test_errors_are_no_answers(tmp_path: Path) -> None:
     more = "  Socket errors: connect 0, read 1000, write 0, timeout 500\n  Non-2xx or 3xx responses: 1500\n"
     path = tmp_path / "a.txt"

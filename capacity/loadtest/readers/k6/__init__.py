@@ -25,7 +25,7 @@ from capacity.loadtest.readers.k6.model import Told, dropped_by_second, model_of
 from capacity.loadtest.readers.k6.run import K6Run
 from capacity.loadtest.reading import Reading
 from capacity.loadtest.requests import RequestTally
-from capacity.loadtest.steady import Span, Steady, steady_steps
+from capacity.loadtest.steady import Steady, steady_steps
 
 NAME = "k6"
 
@@ -71,8 +71,7 @@ def _reading(run: K6Run, broken: list[Problem], notes: list[str]) -> Reading:
     second, users = run.users.by_second()
     tally.add_users(second.astype(np.float64), users)
     told = model_of(run, tally.seconds())
-    spans = [Span(begins, ends, name) for name, (begins, ends, _) in run.scenarios.items()]
-    found = steady_steps(tally, model=told.model, spans=spans).required(where="files", broken=broken)
+    found = steady_steps(tally, model=told.model, spans=run.scenarios.found()).required(where="files", broken=broken)
     steady = _with_dropped(run, tally, found)
     return Reading(
         steady.steps,
@@ -81,7 +80,7 @@ def _reading(run: K6Run, broken: list[Problem], notes: list[str]) -> Reading:
         tuple(broken),
         errors_counted=False,
         started_s=float(np.floor(tally.seconds().second[0])),
-        requests=run.names,
+        requests=run.names.counts,
     )
 
 
@@ -94,8 +93,7 @@ def _tally_of(run: K6Run) -> tuple[RequestTally, str]:
 
 
 def _other_names(run: K6Run) -> str:
-    known = ", ".join(sorted(run.names)[:10])
-    return f"the file holds {known}" if run.only is not None and known else ""
+    return run.names.missing(run.only) if run.only is not None else ""
 
 
 def _notes(run: K6Run, told: Told, what: str) -> list[str]:
@@ -104,9 +102,9 @@ def _notes(run: K6Run, told: Told, what: str) -> list[str]:
         notes.append("times are whole seconds: ends are spread evenly over each")
     if run.failures_unknown:
         notes.append(f"{run.failures_unknown} requests do not say whether they failed, and count as answered")
-    total = sum(count for _, _, count in run.scenarios.values())
-    if len(run.scenarios) > 1:
-        shares = ", ".join(f"{name or 'unnamed'} {count / total:.0%}" for name, (_, _, count) in run.scenarios.items())
+    by_scenario = run.scenarios.shares()
+    if len(by_scenario) > 1:
+        shares = ", ".join(f"{name or 'unnamed'} {share:.0%}" for name, share in by_scenario.items())
         notes.append(f"scenarios by their share of requests: {shares}; those at the same time are measured as a mix")
     return notes
 

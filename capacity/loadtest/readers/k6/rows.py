@@ -8,7 +8,6 @@ References
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.errors import Problem
+from capacity.loadtest.readers.blocks import header_cells
 from capacity.loadtest.readers.delimited import Breaks, numbers, record_batches, words
 from capacity.loadtest.readers.files import head_of
 from capacity.loadtest.readers.k6.lines import WantedRows
@@ -31,22 +31,16 @@ _NEEDED = ("metric_name", "timestamp", "metric_value")
 _UNITS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
 
 
-def header_of(head: bytes) -> list[str]:
-    """Return the cells of the first line."""
-    line = head.split(b"\n", 1)[0].decode("utf-8", errors="replace").removeprefix("\ufeff").rstrip("\r")
-    return [cell.strip() for cell in next(csv.reader([line]), [])]
-
-
 def recognizes(head: bytes) -> bool:
     """Whether the first line names k6's columns."""
-    return b"metric_name" in head[:4096] and set(_NEEDED) <= set(header_of(head))
+    return b"metric_name" in head[:4096] and set(_NEEDED) <= {name.strip() for name in header_cells(head)}
 
 
 def read_rows(path: Path, run: K6Run, breaks: Breaks) -> None:
     """Add a file's samples to a run."""
     import pyarrow as pa
 
-    names = header_of(head_of(path))
+    names = [name.strip() for name in header_cells(head_of(path))]
     told = {"expected_response", "status", "error_code"} & set(names)
     cells = WANTED if told else (*WANTED, FAILED)
     streams: list[WantedRows] = []

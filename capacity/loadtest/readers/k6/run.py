@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.loadtest.readers.labels import Names, Spans
 from capacity.loadtest.requests import RequestTally, spread_over_second
 from capacity.loadtest.users import UserCount
 
@@ -68,8 +69,8 @@ class K6Run:
     tally: RequestTally = field(default_factory=RequestTally)
     sessions: RequestTally = field(default_factory=RequestTally)
     iterations: RequestTally = field(default_factory=RequestTally)
-    names: dict[str, int] = field(default_factory=dict)
-    scenarios: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+    scenarios: Spans = field(default_factory=Spans)
     users: UserCount = field(default_factory=UserCount)
     dropped: list[tuple[Array, Array]] = field(default_factory=list)
     evenness: list[tuple[float, int]] = field(default_factory=list)
@@ -109,8 +110,7 @@ class K6Run:
             return rows
         codes, words = samples.tags[names[0]]
         here = codes[rows]
-        for code, count in zip(*np.unique(here, return_counts=True), strict=True):
-            self.names[words[code]] = self.names.get(words[code], 0) + int(count)
+        self.names.add(here, words)
         if self.only is None:
             return rows
         return rows[np.isin(here, [i for i, word in enumerate(words) if word in self.only])]
@@ -125,8 +125,7 @@ class K6Run:
         for code in np.unique(codes[rows]):
             of = rows[codes[rows] == code]
             begins, ends = float((ended[of] - samples.value[of] / 1e3).min()), float(ended[of].max())
-            old = self.scenarios.get(words[code], (begins, ends, 0))
-            self.scenarios[words[code]] = (min(old[0], begins), max(old[1], ends), old[2] + len(of))
+            self.scenarios.add(words[code], begins, ends, len(of))
 
     def _measure_evenness(self, samples: Samples, load: Bools) -> None:
         """Compare gaps between the starts of iterations: an arrival-rate executor starts them by the clock."""

@@ -16,7 +16,7 @@ from capacity.loadtest.readers.summaries import refuse_only
 from capacity.loadtest.readers.vegeta import report
 from capacity.loadtest.readers.vegeta.rows import VegetaRun, is_csv, is_json_lines, read_csv, read_json_lines
 from capacity.loadtest.reading import Reading
-from capacity.loadtest.steady import Span, steady_steps
+from capacity.loadtest.steady import steady_steps
 
 NAME = "vegeta"
 
@@ -63,7 +63,7 @@ def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Readi
     if run.tally.requests:
         return _of_requests(run, broken, reports)
     if not reports:
-        missing = "no request" if not run.names else f"none of {', '.join(sorted(run.names)[:10])} is asked for"
+        missing = run.names.missing(only) if only is not None else "no request"
         problems = broken or [Problem("files", missing, "requests of vegeta")]
         raise InputError("no request of vegeta can be read", problems=problems, remedy=_ENCODE if broken else "")
     refuse_only(only, tool="vegeta")
@@ -72,8 +72,7 @@ def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Readi
 
 
 def _of_requests(run: VegetaRun, broken: list[Problem], reports: Sequence[Path]) -> Reading:
-    spans = [Span(begins, ends, label) for label, (begins, ends) in run.spans.items()]
-    steady = steady_steps(run.tally, model="open", spans=spans).required(where="files", broken=broken)
+    steady = steady_steps(run.tally, model="open", spans=run.spans.found()).required(where="files", broken=broken)
     aside = [f"not counted twice, as reports of the same run: {', '.join(p.name for p in reports)}"] if reports else []
     return Reading(
         steady.steps,
@@ -81,6 +80,6 @@ def _of_requests(run: VegetaRun, broken: list[Problem], reports: Sequence[Path])
         (*aside, *steady.notes),
         tuple(broken),
         errors_counted=False,
-        started_s=min(begins for begins, _ in run.spans.values()),
-        requests=run.names,
+        started_s=run.spans.begins_s,
+        requests=run.names.counts,
     )

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.loadtest.readers.blocks import header_cells
 from capacity.loadtest.readers.delimited import Breaks, numbers, record_batches, words
-from capacity.loadtest.readers.files import BREAKS, lines_of
+from capacity.loadtest.readers.files import BREAKS, head_of, lines_of
+from capacity.loadtest.readers.labels import Names, Spans
 from capacity.loadtest.readers.quantities import iso_seconds
 from capacity.loadtest.requests import RequestTally
 
@@ -33,6 +35,7 @@ _USED = ("timestamp_ns", "code", "latency_ns", "attack", "method", "url")
 _ROW = re.compile(rb"^\d{16,19},\d{1,3},\d+,\d+,\d+,")
 _JSON = (b'"attack"', b'"seq"', b'"code"', b'"timestamp"', b'"latency"')
 _BLOCK_ROWS = 50_000
+_FIRST_ROWS = 50
 
 
 def is_csv(head: bytes) -> bool:
@@ -52,15 +55,14 @@ class VegetaRun:
 
     only: Collection[str] | None = None
     tally: RequestTally = field(default_factory=RequestTally)
-    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
-    names: dict[str, int] = field(default_factory=dict)
+    spans: Spans = field(default_factory=Spans)
+    names: Names = field(default_factory=Names)
 
     def add(self, source: str, start_s: Array, code: Array, latency_s: Array, *, attack: Words, name: Words) -> None:
         """Count requests of a file: start, status (0 where there was no answer), latency; (n,) each."""
         known = np.isfinite(start_s) & np.isfinite(latency_s) & (latency_s >= 0)
         codes, names = name
-        for place, count in zip(*np.unique(codes[known], return_counts=True), strict=True):
-            self.names[names[place]] = self.names.get(names[place], 0) + int(count)
+        self.names.add(codes[known], names)
         if self.only is not None:
             known &= np.isin(codes, [i for i, word in enumerate(names) if word in self.only])
         rows = np.flatnonzero(known)
@@ -70,20 +72,28 @@ class VegetaRun:
             begun = start_s[rows][attack[0][rows] == place]
             # An attack without a name is named by its file, so that a file a step is a step.
             label = f"{source} {attack[1][place]}".strip()
-            old = self.spans.get(label, (np.inf, -np.inf))
-            self.spans[label] = (min(old[0], float(begun.min())), max(old[1], float(begun.max())))
+            self.spans.add(label, float(begun.min()), float(begun.max()), len(begun))
 
 
 def read_csv(path: Path, run: VegetaRun, breaks: Breaks) -> None:
     """Add a CSV file's requests to a run."""
     import pyarrow as pa
 
+    names = _names(head_of(path))
     columns = dict.fromkeys(_USED, pa.binary())
-    for batch in record_batches(path, columns=columns, breaks=breaks, names=_NAMES):
+    for batch in record_batches(path, columns=columns, breaks=breaks, names=names):
         start, code, latency = (numbers(batch.column(c)) for c in ("timestamp_ns", "code", "latency_ns"))
         name = _joined(words(batch.column("method")), words(batch.column("url")))
         breaks.unread(int((~np.isfinite(start) | ~np.isfinite(latency)).sum()), "start and latency in nanoseconds")
         run.add(path.name, start / 1e9, code, latency / 1e9, attack=words(batch.column("attack")), name=name)
+
+
+def _names(head: bytes) -> list[str]:
+    """Name as many columns as most of the first rows have: earlier versions wrote fewer, the same ones first."""
+    lines = head.splitlines()
+    widths = [len(header_cells(line)) for line in lines[: max(min(len(lines) - 1, _FIRST_ROWS), 1)]]
+    width = max(set(widths), key=widths.count, default=len(_NAMES))
+    return [*_NAMES, *(f"more_{i}" for i in range(width))][:width]
 
 
 def _joined(one: Words, other: Words) -> Words:
