@@ -36,11 +36,11 @@ class Breaks:
     damage: BaseException | None = None
     _unread: dict[str, int] = field(default_factory=dict)
 
-    def row(self, invalid: Any, *, first_line: int = 1) -> str:
+    def row(self, invalid: Any, *, first_line: int | None = 1) -> str:
         """Note a row that pyarrow cannot fit, and skip it."""
         self.rows += 1
         if len(self.found) < _MOST_SHOWN:
-            line = None if invalid.number is None else first_line + invalid.number - 1
+            line = None if invalid.number is None or first_line is None else first_line + invalid.number - 1
             where = f"{self.path.name}:{line}" if line is not None else self.path.name
             cells = f"{invalid.actual_columns} cells: {invalid.text[:60]!r}"
             self.found.append(Problem(where, cells, f"{invalid.expected_columns}, as the header has"))
@@ -124,7 +124,8 @@ def record_batches(
     with ThreadPoolExecutor(_WORKERS) as pool:
         for parsed in _in_order(pool, _blocks(path, breaks, through), form):
             for invalid in parsed.invalid:
-                breaks.row(invalid, first_line=line)
+                # Where rows were left out before, lines are not those of the file.
+                breaks.row(invalid, first_line=line if through is None else None)
             if parsed.misfits:
                 breaks.cells(parsed.misfits, first_line=line, last_line=line + parsed.lines)
             if parsed.error is not None:

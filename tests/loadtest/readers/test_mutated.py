@@ -16,7 +16,7 @@ from capacity.loadtest.readers import READERS, recognize
 from capacity.loadtest.reading import Reading
 from capacity.loadtest.run import judge
 from capacity.loadtest.steps import LARGEST
-from tests.loadtest.readers import test_k6, test_one_step_tools, test_vegeta, test_wrk
+from tests.loadtest.readers import test_k6, test_k6_summary, test_one_step_tools, test_vegeta, test_wrk
 from tests.loadtest.readers.simulated import by_the_clock, closed
 
 _SHORT = closed((2, 6), step_s=8.0)
@@ -27,9 +27,9 @@ _K6_ROWS = test_k6.rows_of(_SHORT, unit=1e3, users=_USERS)
 SAMPLES = {
     "k6 rows": ("k6", _K6_ROWS),
     "k6 points": ("k6", test_k6.points_of(_K6_ROWS)),
-    "k6 summary": ("k6", test_k6.summary_forms(test_k6.SUMMARY, crossed=True)["handled"]),
-    "k6 new summary": ("k6", test_k6.summary_forms(test_k6.SUMMARY, crossed=True)["listed"]),
-    "k6 text": ("k6", test_k6.TEXT),
+    "k6 summary": ("k6", test_k6_summary.summary_forms(test_k6_summary.SUMMARY, crossed=True)["handled"]),
+    "k6 new summary": ("k6", test_k6_summary.summary_forms(test_k6_summary.SUMMARY, crossed=True)["listed"]),
+    "k6 text": ("k6", test_k6_summary.TEXT),
     "vegeta rows": ("vegeta", test_vegeta.csv_of(_OPEN)),
     "vegeta lines": ("vegeta", test_vegeta.json_of(_OPEN)),
     "vegeta report": ("vegeta", test_vegeta.report(40.0, earliest="2026-01-01T00:01:00Z")),
