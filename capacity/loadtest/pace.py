@@ -122,4 +122,4 @@ def _closed_as_open(steps: pd.DataFrame) -> Iterator[Gate]:
             )
             remedy = "allow more connections or virtual users, so that the rate is kept"
             share = float(1.0 - x[step] / offered[step])
-            yield Gate("closed_step_as_open", "flagged", share, 0.05, says, remedy, int(step))
+            yield Gate("closed_step_posing_as_open", "flagged", share, 0.05, says, remedy, int(step))

@@ -12,6 +12,7 @@ Ints = NDArray[np.int64]
 
 _PER_OCTAVE = 128
 _SHORTEST_S = 1e-6
+_LONGEST_S = 1e7
 _MOST_BUCKETS = 48 * _PER_OCTAVE
 _MOST_CELLS = 2_000_000
 LONGEST_PAUSE_S = 60
@@ -86,7 +87,7 @@ class RequestTally:
         users
             Users at its end as the tool wrote it, (n,), NaN where unknown.
         """
-        fine = np.isfinite(start_s) & np.isfinite(latency_s) & (latency_s >= 0) & (np.abs(start_s) < 1e11)
+        fine = (latency_s >= 0) & (latency_s < _LONGEST_S) & (np.abs(start_s) < 1e11)
         if not fine.all():
             start_s, latency_s, failed = start_s[fine], latency_s[fine], failed[fine]
             users = None if users is None else users[fine]
@@ -109,6 +110,13 @@ class RequestTally:
         self._cells += len(cells)
         if self._cells > 2 * _MOST_CELLS:
             self._compact()
+
+    def add_users(self, at_s: Array, users: Array) -> None:
+        """Count users that the tool wrote by themselves, not beside a request: how many there were, and when, (n,)."""
+        fine = np.isfinite(at_s) & np.isfinite(users) & (users >= 0) & (np.abs(at_s) < 1e11)
+        if fine.any():
+            second = np.floor(at_s[fine]).astype(np.int64)
+            self._add_sums(second, {"users": users[fine], "users_known": np.ones(len(second))})
 
     def _add_sums(self, second: Ints, values: dict[str, Array]) -> None:
         places, group = np.unique(second, return_inverse=True)
@@ -150,13 +158,15 @@ class RequestTally:
         self._compact() if len(self._cell) > 1 else None
         if not self._cell:
             return np.zeros(0), np.zeros(0), np.zeros(0)
-        cell, count = self._cell[0], self._count[0]
-        when = cell // (2 * _MOST_BUCKETS) * self._width_s
-        inside = (when >= np.floor(begins_s / self._width_s) * self._width_s) & (when < ends_s)
-        bucket, failed = (cell[inside] // 2) % _MOST_BUCKETS, cell[inside] % 2 == 1
+        # Cells are sorted by time first: a window is a slice.
+        first, last = np.floor(begins_s / self._width_s), np.ceil(ends_s / self._width_s)
+        edges = np.array([first, last], dtype=np.int64) * (2 * _MOST_BUCKETS)
+        inside = slice(*np.searchsorted(self._cell[0], edges))
+        cell, count = self._cell[0][inside], self._count[0][inside]
+        bucket, failed = (cell // 2) % _MOST_BUCKETS, cell % 2 == 1
         places, group = np.unique(bucket, return_inverse=True)
-        bad = _sums(group, np.where(failed, count[inside], 0.0), len(places))
-        everything = _sums(group, count[inside], len(places))
+        bad = _sums(group, np.where(failed, count, 0.0), len(places))
+        everything = _sums(group, count, len(places))
         return _SHORTEST_S * 2.0 ** ((places + 0.5) / _PER_OCTAVE), everything - bad, bad
 
     def percentile_s(self, share: float, *, begins_s: float, ends_s: float, good_only: bool = False) -> float:
@@ -167,6 +177,19 @@ class RequestTally:
 
 def _sums(group: Ints, values: Array, size: int) -> Array:
     return np.bincount(group, weights=values, minlength=size).astype(np.float64, copy=False)
+
+
+def spread_over_second(count: int) -> Array:
+    """Places within a second for times that are known to the second only, (n,), from 0 to before 1, evenly spread.
+
+    Multiples of the golden ratio: any run of them is spread evenly, whatever the order of the rows.
+
+    Examples
+    --------
+    >>> spread_over_second(3).round(3).tolist()
+    [0.0, 0.618, 0.236]
+    """
+    return np.asarray(np.arange(count) * ((np.sqrt(5.0) - 1.0) / 2.0) % 1.0)
 
 
 def weighted_quantile(values: Array, counts: Array, share: float) -> float:

@@ -167,4 +167,4 @@ def test_a_rate_that_is_not_sent_is_a_closed_step() -> None:
     rows = [
         {"offered_qps": o, "achieved_qps": min(o, 90.0), "concurrency": c} for o, c in ((80, 9), (110, 20), (130, 20))
     ]
-    assert [(g.name, g.step) for g in check_pace(to_frame(rows))] == [("closed_step_as_open", 2)]
+    assert [(g.name, g.step) for g in check_pace(to_frame(rows))] == [("closed_step_posing_as_open", 2)]

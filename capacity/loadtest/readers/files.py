@@ -14,7 +14,8 @@ from typing import IO
 
 HEAD_BYTES = 65_536
 _MOST_LINE = 1 << 22
-_PART_BYTES = 1 << 16
+_PIECE_BYTES, _PLAIN_BYTES = 1 << 13, 1 << 22
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
 
 BREAKS = (EOFError, OSError, zlib.error, lzma.LZMAError)
@@ -29,6 +30,50 @@ def open_bytes(path: Path) -> IO[bytes]:
         if magic.startswith(begins):
             return opener(path, "rb")  # type: ignore[return-value]
     return path.open("rb")
+
+
+class UntilBreak(io.RawIOBase):
+    """A stream that ends where a damaged file cannot be read on, so that all before it is had.
+
+    Attributes
+    ----------
+    error
+        What was raised there; None where the file is whole.
+
+    Examples
+    --------
+    >>> cut = gzip.compress(bytes(range(256)) * 99)[:-9]
+    >>> stream = UntilBreak(gzip.open(io.BytesIO(cut)))
+    >>> len(stream.read()) > 0, type(stream.error).__name__
+    (True, 'EOFError')
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__()
+        self._stream = stream
+        # A decompressor asked for much at once loses what it had when it comes to the break.
+        self._piece = _PLAIN_BYTES if isinstance(stream, io.BufferedReader) else _PIECE_BYTES
+        self.error: BaseException | None = None
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill a buffer; 0 at the end and at the break."""
+        done = 0
+        with memoryview(buffer).cast("B") as view:
+            while done < len(view) and self.error is None:
+                try:
+                    got = self._stream.read(min(len(view) - done, self._piece))
+                except BREAKS as error:
+                    self.error = error
+                    break
+                if not got:
+                    break
+                view[done : done + len(got)] = got
+                done += len(got)
+        return done
 
 
 def head_of(path: Path, *, size: int = HEAD_BYTES) -> bytes:
@@ -47,53 +92,22 @@ def head_of(path: Path, *, size: int = HEAD_BYTES) -> bytes:
     with contextlib.suppress(*BREAKS), open_bytes(path) as stream:
         while len(got) < size and (more := stream.read(min(4096, size - len(got)))):
             got += more
-    return got
+    return as_utf8(got)
 
 
-class UntilBroken(io.RawIOBase):
-    """A file's bytes, decompressed, to where it is damaged: there it ends, after the last whole line.
+def as_utf8(got: bytes) -> bytes:
+    """Turn UTF-16, which a Windows shell writes of what a program prints, into UTF-8."""
+    return got.decode("utf-16", errors="replace").encode() if got.startswith(_UTF16) else got
 
-    Attributes
-    ----------
-    error
-        What ended it early; None for a whole file.
-    """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._stream = open_bytes(path)
-        self._ready = b""
-        self.error: BaseException | None = None
-
-    def readable(self) -> bool:
-        """See `io.IOBase.readable`."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """Read up to ``size`` bytes; none at the end or at the damage."""
-        wanted = size if size is not None and size >= 0 else 1 << 62
-        parts, got = [self._ready], len(self._ready)
-        while got < wanted and self.error is None:
-            try:
-                part = self._stream.read(_PART_BYTES)
-            except BREAKS as error:
-                self.error = error
-                break
-            if not part:
-                break
-            parts.append(part)
-            got += len(part)
-        everything = b"".join(parts)
-        if self.error is not None:
-            # The line in which it broke may end in half a number.
-            everything = everything[: everything.rfind(b"\n") + 1]
-        given, self._ready = everything[:wanted], everything[wanted:]
-        return given
-
-    def close(self) -> None:
-        """See `io.IOBase.close`."""
-        self._stream.close()
-        super().close()
+def blocks_of(path: Path, *, size: int = 1 << 20) -> Iterator[bytes]:
+    """Yield a file's bytes, decompressed; raises one of `BREAKS` where it is damaged, after all that could be had."""
+    with open_bytes(path) as stream:
+        whole = UntilBreak(stream)
+        while block := whole.read(size):
+            yield block
+        if whole.error is not None:
+            raise whole.error
 
 
 def lines_of(path: Path) -> Iterator[str]:
