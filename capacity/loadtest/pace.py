@@ -20,7 +20,7 @@ RAISED_BY = 1.5
 SHORTEST_STEP_S = 10.0
 RESPONSES_A_STEP = 20.0
 HELD_S = 600.0
-NEAR_THE_TOP = 0.95
+NEAR_THE_TOP, NEAR_THE_END = 0.95, 0.75
 STALLED = 5.0
 SAME_CONCURRENCY = 0.03
 
@@ -60,7 +60,7 @@ def _raised(steps: pd.DataFrame) -> Iterator[Gate]:
     order = known[np.argsort(load[known], kind="stable")]
     ratio = load[order[1:]] / load[order[:-1]]
     # Only the steps on the way to the largest throughput bracket it.
-    near = (x[order[1:]] >= 0.5 * x[known].max()) & (np.arange(1, len(order)) <= int(np.argmax(x[order])) + 1)
+    near = (x[order[1:]] >= NEAR_THE_END * x[known].max()) & (np.arange(1, len(order)) <= int(np.argmax(x[order])) + 1)
     for k in np.flatnonzero(near & (ratio > RAISED_BY * (1 + 1e-9))):
         says = f"load was raised {ratio[k]:.2g} times at once near the end: where between them it ends was not seen"
         remedy = "raise by 5 to 10 % a step from half of the expected capacity on"

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from capacity.loadtest.gates import GENERATOR_SHORTFALL, Gate
+from capacity.loadtest.gate import Gate
+from capacity.loadtest.gates import GENERATOR_SHORTFALL
 from capacity.loadtest.readers.quantities import count_of, duration_ms, ratio
 from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only
 from capacity.loadtest.reading import Reading

@@ -114,7 +114,7 @@ def _from_text(text: str) -> Statistics:
         if name in found:
             continue
         values = {stat: _quantity(value) for stat, value in _PART.findall(said)}
-        first = said.split()[0]
+        first = next(iter(said.split()), "")
         values["count" if "/s" in said else "value"] = count_of(first)
         if rate := _RATE.search(said):
             values["rate"] = count_of(rate[1])
