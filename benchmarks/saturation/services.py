@@ -14,6 +14,9 @@ Array = NDArray[np.float64]
 FAMILIES = ("hard_end", "amdahl", "usl", "pool", "mmc", "cpu", "pool_coherency", "usl_pool", "series")
 """The last three are mixtures no curve of the package describes; ``cpu`` is a delay in front of cores."""
 
+MOST_REFUSED = 0.01
+"""Share of requests that may fail by every service's objective."""
+
 PROBABILITY = {"p95_ms": 0.95, "p99_ms": 0.99}
 
 
@@ -141,11 +144,10 @@ def with_capacity(services: list[Known], *, seed: int, requests: int) -> list[Kn
         limits = _light(some, rows) * rng.uniform(1.3, 3.0, len(some))
         allowed = np.array([1.0 - PROBABILITY[s.part] for s in some])
         peak = np.array([s.peak_qps for s in some])
-        coarse = np.linspace(0.1, 1.1, 16)[None, :] * peak[:, None]
-        share = _late(some, coarse, limits, rows, requests=max(requests // 6, 2000))
-        guess = _crossing(coarse, share, allowed)
+        coarse = np.tile(np.linspace(0.1, 1.1, 16), (len(some), 1)) * peak[:, None]
+        guess = _capacity(some, coarse, limits, allowed, rows, requests=max(requests // 6, 2000))
         fine = guess[:, None] * np.linspace(0.92, 1.08, 9)[None, :]
-        capacity = _crossing(fine, _late(some, fine, limits, rows, requests=requests), allowed)
+        capacity = _capacity(some, fine, limits, allowed, rows, requests=requests)
         for i, s, limit, qps in zip(rows, some, limits, capacity, strict=True):
             done[i] = replace(s, limit_s=float(limit), capacity_qps=float(qps))
     return done
@@ -165,8 +167,10 @@ def _light(services: list[Known], seeds: NDArray[np.int64]) -> Array:
     return np.array([np.nanquantile(row, p) for row, p in zip(found.latency_s, at, strict=True)])
 
 
-def _late(services: list[Known], rates: Array, limits: Array, seeds: NDArray[np.int64], *, requests: int) -> Array:
-    """Share of arrivals later than the limit or refused, (B, k)."""
+def _capacity(
+    services: list[Known], rates: Array, limits: Array, allowed: Array, seeds: NDArray[np.int64], *, requests: int
+) -> Array:
+    """Least of the rates at which too many are late and at which too many are refused, (B,)."""
     k = rates.shape[1]
     many = [s for s in services for _ in range(k)]
     found = simulate(
@@ -178,7 +182,8 @@ def _late(services: list[Known], rates: Array, limits: Array, seeds: NDArray[np.
         seeds=np.repeat(seeds, k),
         limit_s=np.repeat(limits, k),
     )
-    return np.asarray(1.0 - (1.0 - found.late) * (1.0 - found.refused)).reshape(rates.shape)
+    late, refused = found.late.reshape(rates.shape), found.refused.reshape(rates.shape)
+    return np.minimum(_crossing(rates, late, allowed), _crossing(rates, refused, np.full(len(rates), MOST_REFUSED)))
 
 
 def _crossing(rates: Array, share: Array, allowed: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.saturation.engine import Answers, simulate
-from benchmarks.saturation.services import Known, grouped, stations
+from benchmarks.saturation.services import MOST_REFUSED, Known, grouped, stations
 from capacity.catalog import Service
 from capacity.loadtest import LoadTest
 from capacity.loadtest.gates import check_run, check_steps
@@ -131,7 +131,7 @@ def _figures(found: Answers, row: int, p: Staircase, k: int, rng: np.random.Gene
 
 def _finished(p: Staircase, frame) -> Simulated:  # type: ignore[no-untyped-def]
     gates = (*check_run(environment="production", approach=None, mocked=(), dated=True), *check_steps(frame))
-    slo = {p.known.part: p.known.limit_s * 1e3}
+    slo = {p.known.part: p.known.limit_s * 1e3, "error_fraction": MOST_REFUSED}
     service = Service.model_validate({"name": "s", "tier": "core", "slo": slo})
     test = LoadTest(
         run="r", service="s", instances=p.instances, steps=frame, gates=gates, environment="production"

@@ -5,11 +5,13 @@ Every number here is a judgement. Each is said in the assumptions of a result th
 
 from __future__ import annotations
 
-MOST_BEYOND = 1.25
-"""A capacity is never quoted above this multiple of the highest load that was seen to hold."""
+MOST_BEYOND = 1.0 / 0.6
+"""A capacity is never quoted above this multiple of the highest load that was seen to hold: a test that stopped below
+60 % of the end says nothing of where that is, and above it any share is taken to be as likely as another."""
 
 CPU_CEILING = 0.85
-"""Latency breaks before the CPU is always busy: the utilization law is read at this fraction, not at 1."""
+"""Latency breaks before the CPU is always busy, how much before depends on how many cores there are: what is quoted ends
+somewhere between this fraction and the whole CPU."""
 
 RUN_SPREAD = 0.02
 """Log standard deviation between runs of one service when only one run is known."""

@@ -255,7 +255,7 @@ def _assumptions(
 
     kinds = {k: [s for s, a in answers.items() if a.evidence == k] for k in ("bounded", "production", "none")}
     beyond_rule = (
-        f"at most {rules.MOST_BEYOND - 1:.0%} above what was seen to hold, and not above {rules.CPU_CEILING:.0%} CPU"
+        f"at most {rules.MOST_BEYOND - 1:.0%} above what was seen to hold, and not above {rules.CPU_CEILING:.0%} to 100% CPU"
     )
     add(f"capacity is quoted {beyond_rule}", kinds["bounded"] + kinds["production"])
     add("nothing is known of capacity", kinds["none"])
