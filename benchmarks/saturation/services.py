@@ -153,6 +153,17 @@ def with_capacity(services: list[Known], *, seed: int, requests: int) -> list[Kn
     return done
 
 
+def capacity_near(services: list[Known], usual: list[Known], *, requests: int = 16000) -> Array:
+    """Capacity (B,) of services that differ little from others whose capacity is known, with common random numbers."""
+    found = np.empty(len(services))
+    for rows in grouped(services):
+        some = [services[i] for i in rows]
+        near = np.array([usual[i].capacity_qps for i in rows])[:, None] * np.linspace(0.9, 1.1, 9)[None, :]
+        limits, allowed = np.array([s.limit_s for s in some]), np.array([1.0 - PROBABILITY[s.part] for s in some])
+        found[rows] = _capacity(some, near, limits, allowed, rows, requests=requests)
+    return found
+
+
 def _light(services: list[Known], seeds: NDArray[np.int64]) -> Array:
     size = len(services)
     found = simulate(

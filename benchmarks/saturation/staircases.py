@@ -22,7 +22,10 @@ REQUESTS = 8000
 
 @dataclass(frozen=True)
 class Staircase:
-    """A test before it is run: offered load per instance, and how steady the world was."""
+    """A test before it is run: offered load per instance, and how steady the world was.
+
+    ``speed`` is how fast each step ran relative to the usual, ``night`` what of that all steps share.
+    """
 
     known: Known
     is_open: bool
@@ -32,6 +35,7 @@ class Staircase:
     step_sd: float
     night_sd: float
     speed: Array
+    night: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,10 @@ def plan(rng: np.random.Generator, known: Known, *, is_open: bool, stop: float |
         load = np.unique(np.maximum(np.rint(load), 1.0))
         load = load if len(load) >= 5 else np.arange(1.0, max(top, 5.0) + 1.0)
     night, step = rng.uniform(0.0, 0.025), float(np.exp(rng.uniform(np.log(0.002), np.log(0.03))))
-    speed = np.exp(night * rng.standard_normal() + step * rng.standard_normal(len(load)))
+    tonight = float(np.exp(night * rng.standard_normal()))
+    speed = tonight * np.exp(step * rng.standard_normal(len(load)))
     seconds, instances = float(rng.choice([20.0, 60.0, 120.0, 300.0])), int(rng.integers(1, 5))
-    return Staircase(known, is_open, np.asarray(load, dtype=float), seconds, instances, step, float(night), speed)
+    return Staircase(known, is_open, np.asarray(load, dtype=float), seconds, instances, step, float(night), speed, tonight)
 
 
 def _uneven(rng: np.random.Generator):  # type: ignore[no-untyped-def]

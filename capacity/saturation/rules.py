@@ -34,8 +34,10 @@ VERSION_SPREAD = 0.05
 INSTANCE_TYPE_SPREAD = 0.15
 """Log standard deviation added when the instance type tested is not the one running."""
 
-CLOSED_SPREAD = 0.04
-"""Log standard deviation of reading a closed test as an open queue; see `capacity.saturation.flow_equivalent`."""
+CLOSED_SPREAD = 0.05
+"""Log standard deviation of reading a closed test as an open queue: how requests wait their turn, what is refused and how
+fast a service falls past the tested users a closed test does not show. By how far such readings of simulated services
+of nine kinds miss the simulated truth (`python -m benchmarks saturation`), less what steps and nights explain."""
 
 CLOSED_LOSS = 0.03
 """A closed test never sees requests refused: where the objective limits errors it may flatter by this (half-normal)."""
