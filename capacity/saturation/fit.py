@@ -110,7 +110,7 @@ class CurveFit(Result):
         --------
         >>> fit = fit_curve([1, 2, 4, 8, 16], [10, 19, 41, 79, 161], family="linear")
         >>> fit.interval(0.9).round(1).loc["gamma"].tolist()
-        [9.9, 10.1]
+        [9.8, 10.3]
         """
         import pandas as pd
 
@@ -139,8 +139,8 @@ class CurveFit(Result):
         Examples
         --------
         >>> fit = fit_curve([1, 2, 4, 8, 16], [10, 19, 41, 79, 161], family="linear")
-        >>> inside, far = fit.predict_interval([16, 64])["high"] / fit.predict([16, 64])
-        >>> 1.0 < inside < far
+        >>> inside, far = fit.predict_interval([16, 64])["low"] / fit.predict([16, 64])
+        >>> far < inside < 1.0
         True
         """
         import pandas as pd

@@ -37,7 +37,7 @@ def step_noise(steps: Steps) -> tuple[float, float]:
     >>> steps = Steps(True, n, n, {"p50_ms": p50, "p95_ms": none, "p99_ms": none}, none, none, np.full(8, 1e6))
     >>> sd, known = step_noise(steps)
     >>> round(sd, 2), known
-    (0.04, 8.0)
+    (0.05, 8.0)
     """
     value, chance = _speed(steps)
     known = np.isfinite(value)
