@@ -24,7 +24,7 @@ _PERCENTILES = (0.5, 0.95, 0.99)
 
 
 def _moved(known: Known, which: int) -> Known:
-    """The service with one of its three unknowns a little larger."""
+    """Make one of the three unknowns of a service a little larger."""
     if which == 0:
         return replace(known, rates=tuple(r * np.exp(_MOVE) for r in known.rates))
     if which == 1:
@@ -38,7 +38,9 @@ def ml_widths(plans: list[Staircase], *, seed: int) -> Array:
     usual = [p.known for p in plans]
     moved = [[_moved(k, which) for k in usual] for which in range(3)]
     figures = _log_figures(plans, [usual, *moved], seed=seed)
-    capacity = [np.log(capacity_near(services, usual)) for services in [usual, *moved]]
+    everyone = [one for services in [usual, *moved] for one in services]
+    seeds = np.tile(np.arange(len(usual)), 1 + len(moved))
+    capacity = np.log(capacity_near(everyone, usual * (1 + len(moved)), seeds=seeds)).reshape(-1, len(usual))
     widths = np.empty(len(plans))
     for i, p in enumerate(plans):
         use = [0, 1] if np.isnan(p.known.sigma[0]) else [0, 1, 2]

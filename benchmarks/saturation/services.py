@@ -101,18 +101,16 @@ def _bounded(rates: Array, most: int, *, kept: float) -> int:
     return int(min(most, max(fallen[0], 1.5 * rates.argmax()))) if len(fallen) else most
 
 
-def _two(
-    rng: np.random.Generator, family: str, *, size: int, alone: float, sigma: float, part: str, n: Array
-) -> Known:
+def _two(rng: np.random.Generator, family: str, *, size: int, alone: float, sigma: float, part: str, n: Array) -> Known:
     most = len(n) - 1
     if family == "series":
         first = alone * rng.uniform(0.2, 0.8)
         second = alone - first
-        c1 = max(int(round(size * first / alone)), 1)
-        c2 = max(int(round(c1 / first * second * rng.uniform(0.8, 1.25))), 1)
+        c1 = max(round(size * first / alone), 1)
+        c2 = max(round(c1 / first * second * rng.uniform(0.8, 1.25)), 1)
         rates = np.minimum(n, c1) / first, np.minimum(n, c2) / second
         return Known(family, rates, (c1, c2), (sigma, sigma), most, alone, part)
-    cores = max(int(round(size * rng.uniform(0.15, 0.7))), 1)
+    cores = max(round(size * rng.uniform(0.15, 0.7)), 1)
     demand = alone * cores / size
     rates = n / max(alone - demand, 1e-9), np.minimum(n, cores) / demand
     return Known(family, rates, (most, most), (sigma, sigma), most, alone, part)
@@ -153,14 +151,16 @@ def with_capacity(services: list[Known], *, seed: int, requests: int) -> list[Kn
     return done
 
 
-def capacity_near(services: list[Known], usual: list[Known], *, requests: int = 16000) -> Array:
-    """Capacity (B,) of services that differ little from others whose capacity is known, with common random numbers."""
+def capacity_near(
+    services: list[Known], usual: list[Known], *, seeds: NDArray[np.int64], requests: int = 12000
+) -> Array:
+    """Capacity (B,) of services that differ little from others whose capacity is known; those of one seed share luck."""
     found = np.empty(len(services))
     for rows in grouped(services):
         some = [services[i] for i in rows]
         near = np.array([usual[i].capacity_qps for i in rows])[:, None] * np.linspace(0.9, 1.1, 9)[None, :]
         limits, allowed = np.array([s.limit_s for s in some]), np.array([1.0 - PROBABILITY[s.part] for s in some])
-        found[rows] = _capacity(some, near, limits, allowed, rows, requests=requests)
+        found[rows] = _capacity(some, near, limits, allowed, seeds[rows], requests=requests)
     return found
 
 

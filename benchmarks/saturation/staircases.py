@@ -73,7 +73,9 @@ def plan(rng: np.random.Generator, known: Known, *, is_open: bool, stop: float |
     tonight = float(np.exp(night * rng.standard_normal()))
     speed = tonight * np.exp(step * rng.standard_normal(len(load)))
     seconds, instances = float(rng.choice([20.0, 60.0, 120.0, 300.0])), int(rng.integers(1, 5))
-    return Staircase(known, is_open, np.asarray(load, dtype=float), seconds, instances, step, float(night), speed, tonight)
+    return Staircase(
+        known, is_open, np.asarray(load, dtype=float), seconds, instances, step, float(night), speed, tonight
+    )
 
 
 def _uneven(rng: np.random.Generator):  # type: ignore[no-untyped-def]
@@ -138,9 +140,7 @@ def _finished(p: Staircase, frame) -> Simulated:  # type: ignore[no-untyped-def]
     gates = (*check_run(environment="production", approach=None, mocked=(), dated=True), *check_steps(frame))
     slo = {p.known.part: p.known.limit_s * 1e3, "error_fraction": MOST_REFUSED}
     service = Service.model_validate({"name": "s", "tier": "core", "slo": slo})
-    test = LoadTest(
-        run="r", service="s", instances=p.instances, steps=frame, gates=gates, environment="production"
-    )
+    test = LoadTest(run="r", service="s", instances=p.instances, steps=frame, gates=gates, environment="production")
     return Simulated(test, service, p)
 
 

@@ -157,10 +157,10 @@ def closed_capacity(
     """Turn a closed test's users into open arrivals and find the rate at which the objective breaks.
 
     By the flow-equivalent server (see `flow_equivalent`): with n inside a request takes R = n/X(n) on average and the
-    measured percentile; between them its time is taken as lognormal. What throughput does beyond the tested users no
-    curve knows: it may stand still, as a pool in front of a line does, or go on as the curve does, and each sample takes
-    a share of that way. It falls by no more than 40 %, drawn anew: a curve that falls without end would make every open
-    queue collapse in the long run.
+    measured percentile; between them its time is taken as lognormal. What throughput does beyond the tested users
+    no curve knows: it may stand still, as a pool in front of a line does, or go on as the curve does, and each sample
+    takes a share of that way. It falls by no more than 40 %, drawn anew: a curve that falls without end would make
+    every open queue collapse in the long run.
     """
     load, n = steps.load, len(steps)
     size = next(iter(excess.values())).shape[0]

@@ -100,7 +100,9 @@ def excess_draws(
         centre = np.log(np.maximum(_filled_gaps(filled[part]), 1e-9) / limits[part])
         noisy = centre + speed + sd * rng.standard_normal(speed.shape)
         drawn[part] = monotone(noisy, weight=1.0 / (sd**2 + speed.var()))
-    drawn["error_fraction"] = _error_excess(steps, limits.get("error_fraction", rules.ERRORS_BREAK), rng=rng, n=len(speed))
+    drawn["error_fraction"] = _error_excess(
+        steps, limits.get("error_fraction", rules.ERRORS_BREAK), rng=rng, n=len(speed)
+    )
     return drawn, tuple(unmeasured)
 
 

@@ -14,7 +14,7 @@ from capacity.result import Result
 from capacity.saturation.compete import contest, fit_family
 from capacity.saturation.families import COMPETING, FAMILIES
 from capacity.saturation.points import checked_points
-from capacity.saturation.uncertainty import bend_past_end, parameter_draws, shape_error
+from capacity.saturation.uncertainty import bend_past_end, misfit_of_shape, parameter_draws, shape_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,8 +128,8 @@ class CurveFit(Result):
     def predict_interval(self, load: ArrayLike, *, level: float = 0.9, n: int = 400, seed: int = 0) -> pd.DataFrame:
         """Interval of the curve's throughput at any loads, with what is not known of its shape.
 
-        Every family that competed is drawn by its weight; each is wrong by its misfit among the points and by its
-        held-out error for every doubling of load past the last one, where it may also bend as no point shows.
+        Every family that competed is drawn by its weight; each is wrong by its misfit of shape among the points and by
+        its held-out error for every doubling of load past the last one, where it may also bend as no point shows.
 
         Returns
         -------
@@ -148,7 +148,7 @@ class CurveFit(Result):
         _check_level(level)
         at = np.atleast_1d(np.asarray(load, dtype=float))
         drawn = np.concatenate(list(self._predicted(at, n=n, seed=seed)))
-        bounds = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        bounds = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="nearest")
         return pd.DataFrame({"low": bounds[0], "high": bounds[1]}, index=pd.Index(at, name="load"))
 
     def peak_interval(self, *, level: float = 0.9, n: int = 400, seed: int = 0) -> pd.DataFrame:
@@ -173,13 +173,17 @@ class CurveFit(Result):
         pairs = []
         for fit, count in self._sharing(n):
             theta = fit.draws(count, seed=int(rng.integers(2**32)))
-            known = ~np.isnan(theta).any(axis=1)
-            peaks = np.stack(FAMILIES[fit.family].peak(np.where(known[:, None], theta, fit._vector)))
+            if np.isnan(theta).any():
+                pairs.append(np.stack([np.tile([float(fit.load[0]), np.inf], count), np.tile([0.0, np.inf], count)]))
+                continue
+            peaks = np.stack(FAMILIES[fit.family].peak(theta))
             # What a curve says of the top it has shown at high points that were hidden from it.
-            wrong = self.held_out_error.get(fit.family, fit.misfit)
+            held_out = self.held_out_error.get(fit.family, fit.misfit)
+            wrong = shape_error(fit.load[-1:], fit.load, misfit=held_out, held_out=held_out)
             peaks[1] *= np.exp(wrong * rng.standard_normal(count))
-            pairs.append(np.where(known, peaks, np.where(rng.uniform(size=count) < 0.5, 0.0, np.inf)))
-        bounds = np.quantile(np.concatenate(pairs, axis=1), [(1 - level) / 2, (1 + level) / 2], axis=1, method="nearest")
+            pairs.append(peaks)
+        share = [(1 - level) / 2, (1 + level) / 2]
+        bounds = np.quantile(np.concatenate(pairs, axis=1), share, axis=1, method="nearest")
         index = pd.Index(["peak_load", "peak_throughput"], name="peak")
         return pd.DataFrame({"low": bounds[0], "high": bounds[1]}, index=index)
 
@@ -196,10 +200,12 @@ class CurveFit(Result):
         for fit, count in self._sharing(n):
             theta = fit.draws(count, seed=int(rng.integers(2**32)))
             if np.isnan(theta).any():
-                yield np.where(rng.uniform(size=(count, 1)) < 0.5, 0.0, np.inf) + np.zeros(len(at))
+                yield np.tile([[0.0], [np.inf]], (count, len(at)))
                 continue
             values = FAMILIES[fit.family].rough(theta, np.tile(at, (count, 1)))
-            wrong = shape_error(at, fit.load, misfit=fit.misfit, held_out=self.held_out_error.get(fit.family, fit.misfit))
+            held_out = self.held_out_error.get(fit.family, fit.misfit)
+            shape = misfit_of_shape(fit.predict(fit.load), fit.residuals())
+            wrong = shape_error(at, fit.load, misfit=shape, held_out=held_out)
             bend = bend_past_end(at, fit.load, fit.throughput, rng=rng, n=count)
             yield values * np.exp(bend + wrong * rng.standard_normal((count, 1)))
 

@@ -61,7 +61,7 @@ def _speed(steps: Steps) -> tuple[Array, Array]:
     if not steps.is_open:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.log(steps.load / steps.good_qps), 1.0 / count
-    # Of the percentiles the median is the surest; its density is about that of a lognormal with half its size as spread.
+    # Of the percentiles the median is the surest: a lognormal with a log spread of a half gives its error.
     return np.log(steps.latency_ms["p50_ms"]), (np.pi / 2.0) * 0.5**2 / count
 
 

@@ -1,6 +1,4 @@
-"""Open tests: the arrival rate at which latency passes its limit, between steps, in a gap that ends in overload, and past
-the last step.
-"""
+"""Open tests: the arrival rate at which latency passes its limit, between steps, into overload, and past the last."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ Array = NDArray[np.float64]
 
 _PEAKS = 16
 _MODEL_ERROR = 0.5
-"""Log standard deviation by which the M/G/c queue may be wrong about how many are late: latency itself by about 12 %."""
+"""Log standard deviation by which an M/G/c queue may miss how many are late: it misses latency by about 12 %."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def open_steps_capacity(
 
 
 def _chord_end(places: Array, values: Array) -> Array:
-    """Where a straight line on through the upper half of the steps passes the limit, (S,): latency that bends is earlier.
+    """Where a straight line on from the upper half of the steps passes the limit, (S,): latency that bends is earlier.
 
     The line goes through the last step with the slope of least squares, which no bend makes steeper than its end.
     """
@@ -145,7 +143,7 @@ def _in_gap(steps: Steps, limits: Mapping[str, float], below: Array, late: int, 
     peak = peaks[which] * (peaks[1] / peaks[0]) ** rng.uniform(-0.5, 0.5, size)
     between = below + rng.uniform(size=size) * np.maximum(peak - below, 0.0)
     if queue is None:
-        return between
+        return np.asarray(between)
     told = np.clip(queue.capacity(peaks)[which] * peak / peaks[which], below, np.maximum(peak, below))
     return np.asarray(np.where(rng.uniform(size=size) < 0.5, told, between))
 

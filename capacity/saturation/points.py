@@ -13,7 +13,7 @@ _LARGEST = 1e15
 
 
 def checked_points(load: ArrayLike, throughput: ArrayLike) -> tuple[Array, Array]:
-    """Loads and throughputs as arrays (n,), sorted by load; every problem is told at once."""
+    """Take loads and throughputs as arrays (n,), sorted by load, and tell every problem at once."""
     arrays: dict[str, Array] = {}
     problems: list[Problem] = []
     for name, given in (("load", load), ("throughput", throughput)):

@@ -10,8 +10,8 @@ MOST_BEYOND = 1.0 / 0.6
 60 % of the end says nothing of where that is, and above it any share is taken to be as likely as another."""
 
 CPU_CEILING = 0.85
-"""Latency breaks before the CPU is always busy, how much before depends on how many cores there are: what is quoted ends
-somewhere between this fraction and the whole CPU."""
+"""Latency breaks before the CPU is always busy, how much before depends on how many cores there are: what is quoted
+ends somewhere between this fraction and the whole CPU."""
 
 RUN_SPREAD = 0.02
 """Log standard deviation between runs of one service when only one run is known."""
@@ -35,9 +35,9 @@ INSTANCE_TYPE_SPREAD = 0.15
 """Log standard deviation added when the instance type tested is not the one running."""
 
 CLOSED_SPREAD = 0.05
-"""Log standard deviation of reading a closed test as an open queue: how requests wait their turn, what is refused and how
-fast a service falls past the tested users a closed test does not show. By how far such readings of simulated services
-of nine kinds miss the simulated truth (`python -m benchmarks saturation`), less what steps and nights explain."""
+"""Log standard deviation of reading a closed test as an open queue: how requests wait their turn, what is refused and
+how fast a service falls past the tested users a closed test does not show. It is by how far such readings of simulated
+services of nine kinds miss the simulated truth, less what steps and nights explain; see benchmarks/README.md."""
 
 CLOSED_LOSS = 0.03
 """A closed test never sees requests refused: where the objective limits errors it may flatter by this (half-normal)."""

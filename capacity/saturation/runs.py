@@ -107,7 +107,7 @@ def _means(columns: Array, group: NDArray[np.int64], size: int) -> Array:
 
 
 def cpu_bound(steps: Steps) -> float:
-    """Throughput per instance with the whole CPU busy, by the utilization law; ``inf`` where CPU is not known enough."""
+    """Throughput per instance with the whole CPU busy, by the utilization law; ``inf`` where CPU is hardly known."""
     known = np.isfinite(steps.cpu_fraction) & (steps.cpu_fraction > 0) & (steps.good_qps > 0)
     u, x = steps.cpu_fraction[known], steps.good_qps[known]
     if known.sum() < 2 or u.max() < 0.15 or np.ptp(u) < 0.05:
@@ -231,9 +231,7 @@ def _why(
     else:
         said.append(f"{test.run}: {found.highest_good_qps:.4g} {unit} held; where it ends was not measured")
         if np.isfinite(upper):
-            said.append(
-                f"{test.run}: by the utilization law the whole CPU is busy at {upper:.4g} {unit}"
-            )
+            said.append(f"{test.run}: by the utilization law the whole CPU is busy at {upper:.4g} {unit}")
     if found.first_step_broke:
         said.append(f"{test.run}: already the lightest step broke the objective; lighter loads were not tried")
     if latency_unknown and service.slo.judges_latency:

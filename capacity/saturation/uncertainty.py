@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 _LEAST_NOISE = 1e-9
 """Relative to the largest throughput: nobody measures finer, and a search ends about there."""
 
+_LOST = 3.0
+"""Log standard deviation, a factor of 20, from which on a curve says nothing whatever it says."""
+
 
 def parameter_draws(family: Family, theta: Array, load: Array, throughput: Array, *, n: int, seed: int) -> Array:
     """Refit the curve to itself with new noise, (n, P); NaN where as many parameters as points leave no noise to see.
@@ -55,7 +58,7 @@ def parameter_draws(family: Family, theta: Array, load: Array, throughput: Array
 
 
 def _noise(fitted: Array, residual: Array, free: int, *, rng: np.random.Generator, n: int) -> Array:
-    """Standard deviation of the noise at every load, (n, points)."""
+    """Draw the standard deviation of the noise at every load, (n, points)."""
     inflation = misfit_inflation(residual)
     relative = np.maximum(np.abs(fitted), 0.02 * np.abs(fitted).max() + 1e-300)
     even = max(float(np.sqrt(residual @ residual / free)), _LEAST_NOISE)
@@ -69,18 +72,38 @@ def _noise(fitted: Array, residual: Array, free: int, *, rng: np.random.Generato
 
 def misfit_inflation(residual: Array) -> float:
     """How much the noise must grow because residuals of neighbouring loads go together."""
+    r = min(_togetherness(residual), 0.8)
+    return float(np.sqrt((1 + r) / (1 - r)))
+
+
+def _togetherness(residual: Array) -> float:
+    """Correlation of residuals of neighbouring loads, at least 0; 0 where they are too few to tell."""
     total = float(residual @ residual)
     if len(residual) < 5 or total <= 0:
-        return 1.0
-    r = float(np.clip(residual[1:] @ residual[:-1] / total, 0.0, 0.8))
-    return float(np.sqrt((1 + r) / (1 - r)))
+        return 0.0
+    return float(np.clip(residual[1:] @ residual[:-1] / total, 0.0, 1.0))
+
+
+def misfit_of_shape(fitted: Array, residual: Array) -> float:
+    """How wrong the curve's shape is, relative to throughput: that part of the residuals that neighbours share.
+
+    Examples
+    --------
+    >>> fitted = np.full(8, 10.0)
+    >>> misfit_of_shape(fitted, np.array([1, -1, 1, -1, 1, -1, 1, -1.0]))
+    0.0
+    >>> round(misfit_of_shape(fitted, np.array([1, 1, 1, 1, -1, -1, -1, -1.0])), 3)
+    0.079
+    """
+    size = float(fitted @ fitted)
+    return float(np.sqrt(_togetherness(residual) * (residual @ residual) / size)) if size > 0 else 0.0
 
 
 def shape_error(at: Array, load: Array, *, misfit: float, held_out: float) -> Array:
     """Log standard deviation of a curve for what its shape may be wrong by, at loads (k,).
 
-    Among the points it is the misfit. Past the last one each doubling of load adds the error the curve made on high
-    points it was not shown, which were about that far away; the errors of all doublings go the same way and so add up.
+    Among the points it is the misfit of shape. Past the last one each doubling of load adds the error the curve made on
+    high points it was not shown, which were about that far away; errors of all doublings go the same way and add up.
 
     Examples
     --------
@@ -88,15 +111,15 @@ def shape_error(at: Array, load: Array, *, misfit: float, held_out: float) -> Ar
     [0.01, 0.051]
     """
     doublings = np.maximum(np.log2(np.maximum(at, 1e-300) / load[-1]), 0.0)
-    return np.asarray(np.hypot(misfit, held_out * doublings))
+    return np.asarray(np.minimum(np.hypot(misfit, held_out * doublings), _LOST))
 
 
 def bend_past_end(at: Array, load: Array, throughput: Array, *, rng: np.random.Generator, n: int) -> Array:
     """Log by which a curve may bend past the last point although none shows it, (n, k), at most 0.
 
-    Half of the draws follow the curve; the others lose elasticity, any amount up to 1 as likely as another: what grew in
-    proportion may stand still, what stood still may fall as a service does whose parts must agree. A bend that has not
-    come by twice the load that first gave 95 % of the most comes later and is gentler, in proportion.
+    Half of the draws follow the curve; the others lose elasticity, any amount up to 1 as likely as another: what grew
+    in proportion may stand still, what stood still may fall as a service does whose parts must agree. A bend that has
+    not come by twice the load that first gave 95 % of the most comes later and is gentler, in proportion.
 
     Examples
     --------
