@@ -154,7 +154,7 @@ def with_capacity(services: list[Known], *, seed: int, requests: int) -> list[Kn
 def capacity_near(
     services: list[Known], usual: list[Known], *, seeds: NDArray[np.int64], requests: int = 12000
 ) -> Array:
-    """Capacity (B,) of services that differ little from others whose capacity is known; those of one seed share luck."""
+    """Capacity (B,) of services that differ little from others whose capacity is known; one seed, one luck."""
     found = np.empty(len(services))
     for rows in grouped(services):
         some = [services[i] for i in rows]

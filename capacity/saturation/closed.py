@@ -16,6 +16,7 @@ from capacity.saturation.fit import CurveFit, fit_curve
 from capacity.saturation.flow_equivalent import inside_grid, open_rate, queue_sharpness
 from capacity.saturation.interpolation import first_above, interpolate_rows
 from capacity.saturation.steps import LATENCY_PARTS, Steps, with_imputed_tails
+from capacity.saturation.uncertainty import bend_past_end
 
 Array = NDArray[np.float64]
 
@@ -159,8 +160,8 @@ def closed_capacity(
     By the flow-equivalent server (see `flow_equivalent`): with n inside a request takes R = n/X(n) on average and the
     measured percentile; between them its time is taken as lognormal. What throughput does beyond the tested users
     no curve knows: it may stand still, as a pool in front of a line does, or go on as the curve does, and each sample
-    takes a share of that way. It falls by no more than 40 %, drawn anew: a curve that falls without end would make
-    every open queue collapse in the long run.
+    takes a share of that way; in half of them it bends as no step shows (`uncertainty.bend_past_end`). It falls by no
+    more than 40 %, drawn anew: a curve that falls without end would make every open queue collapse in the long run.
     """
     load, n = steps.load, len(steps)
     size = next(iter(excess.values())).shape[0]
@@ -175,11 +176,13 @@ def closed_capacity(
     variability = _service_variability(steps)
     belief = np.asarray(np.sqrt(rng.uniform(size=size)))  # service times are seldom as uneven as exponential ones
     damping = rng.uniform(size=(size, 1))
+    bend = np.exp(bend_past_end(grid, load, steps.good_qps, rng=rng, n=size))
     lasting = rng.uniform(size=(size, 1))
     answers = []
     floor = np.exp(-_DECLINE * rng.uniform(size=(size, 1)))
     for growth in (1.0, rules.MOST_BEYOND):
-        followed = top * (np.clip(curve, top * floor, top * growth) / top) ** damping
+        share = (np.clip(curve, top * floor, top * growth) / top) ** damping * bend
+        followed = top * np.clip(share, floor, growth)
         rates = np.where(places > load[-1], followed, curve)
         response = np.log(places / rates)
         log_rates = np.log(rates)

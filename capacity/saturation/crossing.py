@@ -76,7 +76,7 @@ class Crossing:
 
 def excess_draws(
     steps: Steps, limits: Mapping[str, float], *, speed: Array, rng: np.random.Generator
-) -> tuple[dict[str, Array], tuple[str, ...]]:
+) -> tuple[dict[str, Array], dict[str, Array], tuple[str, ...]]:
     """How far each step is above each part of the objective, as samples.
 
     ``speed`` (S, n) is the log of how much faster a step ran than the usual instance does; its latency was lower.
@@ -85,10 +85,11 @@ def excess_draws(
     -------
     tuple
         For each part an array (S, n), at or below 0 where the step holds: log of latency over limit, or errors over
-        limit minus 1. And the parts that no step measured.
+        limit minus 1. The same of latencies as they were measured, which may fall. The parts that no step measured.
     """
     filled, extra = with_imputed_tails(steps.latency_ms)
     drawn: dict[str, Array] = {}
+    raw: dict[str, Array] = {}
     unmeasured: list[str] = []
     for part in LATENCY_PARTS:
         if part not in limits:
@@ -99,11 +100,12 @@ def excess_draws(
         sd = np.sqrt(percentile_log_sd(steps, part) ** 2 + extra[part] ** 2)
         centre = np.log(np.maximum(_filled_gaps(filled[part]), 1e-9) / limits[part])
         noisy = centre + speed + sd * rng.standard_normal(speed.shape)
+        raw[part] = noisy
         drawn[part] = monotone(noisy, weight=1.0 / (sd**2 + speed.var()))
     drawn["error_fraction"] = _error_excess(
         steps, limits.get("error_fraction", rules.ERRORS_BREAK), rng=rng, n=len(speed)
     )
-    return drawn, tuple(unmeasured)
+    return drawn, raw, tuple(unmeasured)
 
 
 def _filled_gaps(values: Array) -> Array:
@@ -155,7 +157,7 @@ def slo_crossing(
     # Reading a closed test through a queue is costly; a few hundred futures of it tell as much, and are drawn from.
     inner = n_samples if steps.is_open else min(n_samples, _CLOSED_FUTURES)
     speed = speed_draws(steps, run_sd=run_sd, rng=rng, n=inner)
-    excess, unmeasured = excess_draws(steps, limits, speed=speed, rng=rng)
+    excess, raw, unmeasured = excess_draws(steps, limits, speed=speed, rng=rng)
     held = _holding(steps, limits)
     highest = float(steps.good_qps[held].max()) if held.any() else 0.0
     stacked = np.stack([first_above(e) for e in excess.values()])
@@ -163,7 +165,7 @@ def slo_crossing(
     limited = list(excess)[int(np.argmin(stacked.mean(axis=1)))] if broke.mean() >= 0.5 else "throughput"
     curve, limit_load, limit_qps = None, float("nan"), float("nan")
     if steps.is_open:
-        found = open_steps_capacity(steps, excess, limits, speed=speed, rng=rng)
+        found = open_steps_capacity(steps, excess, raw, limits, speed=speed, rng=rng)
         qps, first, knee, most = found.qps, found.first, found.knee, found.most_qps
         reached, seen = qps, broke | knee
     else:

@@ -42,7 +42,13 @@ class OpenCapacity:
 
 
 def open_steps_capacity(
-    steps: Steps, excess: Mapping[str, Array], limits: Mapping[str, float], *, speed: Array, rng: np.random.Generator
+    steps: Steps,
+    excess: Mapping[str, Array],
+    raw: Mapping[str, Array],
+    limits: Mapping[str, float],
+    *,
+    speed: Array,
+    rng: np.random.Generator,
 ) -> OpenCapacity:
     """Read an open test.
 
@@ -51,7 +57,9 @@ def open_steps_capacity(
     steps
         Usable steps.
     excess
-        How far each step is above each part of the objective, (S, n).
+        How far each step is above each part of the objective, never falling with load, (S, n).
+    raw
+        The same of latencies as they were measured: what never falls would always seem to rise.
     limits
         The objective.
     speed
@@ -74,11 +82,14 @@ def open_steps_capacity(
         at = first_above(cut)
         crossed = _crossed(places, cut, at, bend=bend, is_latency=part in LATENCY_PARTS)
         answer, first = np.minimum(answer, crossed), np.minimum(first, at)
-        if part in LATENCY_PARTS:
-            most = np.minimum(most, _chord_end(places, cut))
+        if part in raw:
+            most = np.minimum(most, _chord_end(places, raw[part][:, :end]))
     if knee:
         into_overload = (first == end - 1) & (first > 0)
         below = places[:, max(end - 2, 0)]
+        if end > 2 and steps.good_qps[end - 1] < steps.load[end - 2]:
+            # What falls apart under overload may hold a load as long as a step lasts and not for an evening.
+            below = np.where(rng.uniform(size=size) < 0.5, places[:, end - 3], below)
         answer = np.where(into_overload, _in_gap(steps, limits, below, end - 1, rng=rng), answer)
     return OpenCapacity(answer, first, most, knee)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 MOST_BEYOND = 1.0 / 0.6
 """A capacity is never quoted above this multiple of the highest load that was seen to hold: a test that stopped below
-60 % of the end says nothing of where that is, and above it any share is taken to be as likely as another."""
+60 % of the end says nothing of where that is, and above it any factor is taken to be as likely as another."""
 
 CPU_CEILING = 0.85
 """Latency breaks before the CPU is always busy, how much before depends on how many cores there are: what is quoted

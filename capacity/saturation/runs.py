@@ -119,16 +119,16 @@ def cpu_bound(steps: Steps) -> float:
 def beyond(
     qps: Array, *, upper_qps: float | Array, reached_qps: Array | None = None, rng: np.random.Generator
 ) -> Array:
-    """Draw above a load that held, by the stated rule: the share of capacity it was is as likely one as another.
+    """Draw above a load that held, by the stated rule: any factor it is short of capacity is as likely as another.
 
     Never above `rules.MOST_BEYOND` times the highest load tried (``reached_qps``, without it the load that held), nor
     above a bound that is known (the utilization law's, or what latency that bends upward allows); lower values are
-    likelier, as the share is drawn and not the capacity.
+    likelier, as the logarithm is drawn evenly.
     """
     base = np.maximum(qps, 1e-300)
     rule = rules.MOST_BEYOND * (np.maximum(reached_qps / base, 1.0) if reached_qps is not None else 1.0)
     most = np.clip(np.divide(upper_qps, base), 1.0, rule)
-    return np.asarray(qps / rng.uniform(1.0 / most, 1.0, size=qps.shape))
+    return np.asarray(qps * most ** rng.uniform(size=qps.shape))
 
 
 def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, n_samples: int) -> RunCapacity | None:
