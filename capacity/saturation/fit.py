@@ -84,10 +84,7 @@ class CurveFit(Result):
         return self.throughput - self.predict(self.load)
 
     def draws(self, n: int = 400, *, seed: int = 0) -> Array:
-        """Plausible parameters (n, P): refits to the curve with new noise.
-
-        See `capacity.saturation.uncertainty`. NaN where as many parameters as points leave no noise to be seen.
-        """
+        """Plausible parameters (n, P), see `uncertainty.parameter_draws`; NaN where no noise can be seen."""
         return parameter_draws(FAMILIES[self.family], self._vector, self.load, self.throughput, n=n, seed=seed)
 
     def interval(self, level: float = 0.9, *, n: int = 1000, seed: int = 0) -> pd.DataFrame:

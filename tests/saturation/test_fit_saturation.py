@@ -66,7 +66,7 @@ def test_interval_covers_known_services(simulated_test, closed: bool) -> None:  
         width.append(high - low)
         assert curves.evidence["s"] == "measured"
     assert 0.84 <= np.mean(inside) <= 0.98
-    assert np.mean(width) < (0.2 if closed else 0.12)
+    assert np.mean(width) < (0.25 if closed else 0.12)
 
 
 @pytest.mark.parametrize("closed", [False, True])
