@@ -90,7 +90,9 @@ def open_steps_capacity(
         if end > 2 and steps.good_qps[end - 1] < steps.load[end - 2]:
             # What falls apart under overload may hold a load as long as a step lasts and not for an evening.
             below = np.where(rng.uniform(size=size) < 0.5, places[:, end - 3], below)
-        answer = np.where(into_overload, _in_gap(steps, limits, below, end - 1, rng=rng), answer)
+        answer = np.where(
+            into_overload, _in_gap(steps, limits, below, end - 1, speed=speed[:, end - 1], rng=rng), answer
+        )
     return OpenCapacity(answer, first, most, knee)
 
 
@@ -132,12 +134,15 @@ def _crossed(places: Array, values: Array, at: NDArray[np.int64], *, bend: Array
     return np.asarray(np.where(at >= n, places[rows, -1], np.where(at == 0, places[rows, 0] * 0.5, between)))
 
 
-def _in_gap(steps: Steps, limits: Mapping[str, float], below: Array, late: int, *, rng: np.random.Generator) -> Array:
+def _in_gap(
+    steps: Steps, limits: Mapping[str, float], below: Array, late: int, *, speed: Array, rng: np.random.Generator
+) -> Array:
     """Capacity between the last step that held and one that was overloaded.
 
     The overloaded step says two things: the end is not above what it was offered, and what it still served, which is
     the plateau unless the service falls apart. Which of the two is weighed by the queue that the steps below would have
-    shown had the end been so near. Half of the samples take the queue's own answer, half only that it lies between.
+    shown had the end been so near. A step that ran slower (``speed``) would have kept up at its usual speed. Half of
+    the samples take the queue's own answer, half only that it lies between.
     """
     size = len(below)
     low, high = float(steps.load[late - 1]), float(steps.load[late])
@@ -152,10 +157,11 @@ def _in_gap(steps: Steps, limits: Mapping[str, float], below: Array, late: int, 
         weight = weight * np.exp(queue.log_likelihood(steps, late, peaks))
     which = rng.choice(_PEAKS, size=size, p=weight / weight.sum())
     peak = peaks[which] * (peaks[1] / peaks[0]) ** rng.uniform(-0.5, 0.5, size)
-    between = below + rng.uniform(size=size) * np.maximum(peak - below, 0.0)
+    usual = np.exp(-speed)
+    between = below + rng.uniform(size=size) * np.maximum(peak * usual - below, 0.0)
     if queue is None:
         return np.asarray(between)
-    told = np.clip(queue.capacity(peaks)[which] * peak / peaks[which], below, np.maximum(peak, below))
+    told = np.clip(queue.capacity(peaks)[which] * peak / peaks[which] * usual, below, np.maximum(peak * usual, below))
     return np.asarray(np.where(rng.uniform(size=size) < 0.5, told, between))
 
 

@@ -10,8 +10,8 @@ MOST_BEYOND = 1.0 / 0.6
 60 % of the end says nothing of where that is, and above it any factor is taken to be as likely as another."""
 
 CPU_CEILING = 0.85
-"""Latency breaks before the CPU is always busy, how much before depends on how many cores there are: what is quoted
-ends somewhere between this fraction and the whole CPU."""
+"""Of production without a load test the utilization law is read at this fraction, not at 1: latency breaks before the
+CPU is always busy. A test's bound is the whole CPU: with many cores it breaks hardly before."""
 
 RUN_SPREAD = 0.02
 """Log standard deviation between runs of one service when only one run is known."""

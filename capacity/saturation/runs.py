@@ -143,8 +143,7 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
     few = any(g.name == "too_few_steps" and g.verdict == "bounded" for g in test.gates)
     latency_unknown = bool(found.unmeasured) and len(found.unmeasured) == sum(p in limits for p in ("p95_ms", "p99_ms"))
     seen = found.seen.mean() >= 0.5
-    ceiling = upper * rng.uniform(rules.CPU_CEILING, 1.0, size=n_samples)
-    more = beyond(found.qps, upper_qps=np.minimum(ceiling, found.most_qps), reached_qps=found.reached_qps, rng=rng)
+    more = beyond(found.qps, upper_qps=np.minimum(upper, found.most_qps), reached_qps=found.reached_qps, rng=rng)
     qps = np.where(found.seen, found.qps, more)
     most = rules.MOST_BEYOND * float(steps.good_qps.max())
     qps = np.minimum(qps, most)
