@@ -1,4 +1,4 @@
-"""Run benchmarks by name: companies, online_retail, intraday; by name only: readers, forecast (half an hour)."""
+"""Run benchmarks by name: companies, online_retail, intraday; by name only readers, saturation, forecast."""
 
 import argparse
 from functools import partial
@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmarks import companies, forecast, intraday, online_retail, readers
 from benchmarks.peers.ask import PEERS, PEERS_PYTHON
 from benchmarks.peers.companies import forecast_companies
+from benchmarks.saturation import coverage
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="companies, online_retail, intraday, readers, forecast; the first three by default",
+        help="companies, online_retail, intraday, readers, saturation, forecast; the first three by default",
     )
     parser.add_argument("--companies", type=int, default=50, help="how many simulated companies of each family")
     parser.add_argument("--family", choices=[*companies.FAMILIES], help="which family of companies; both without it")
@@ -36,6 +37,7 @@ def main() -> None:
         help="of forecast: also so many series (100,000) in blocks from Parquet",
     )
     parser.add_argument("--megabytes", type=int, default=1000, help="of readers: size of each file")
+    parser.add_argument("--tests", type=int, default=500, help="of saturation: how many simulated load tests")
     chosen = parser.parse_args()
     names = chosen.names or ["companies", "online_retail", "intraday"]
     if "companies" in names:
@@ -52,6 +54,8 @@ def main() -> None:
     if "forecast" in names:
         python, data = chosen.peers_python, chosen.real_data
         print(forecast.run(data, python, peers=chosen.peers, parts=chosen.parts, large_series=chosen.large))
+    if "saturation" in names:
+        print(coverage.run(chosen.tests, seed=coverage.SEED if chosen.first_seed is None else chosen.first_seed))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from capacity.saturation.fit import CurveFit, fit_curve
 from capacity.saturation.flow_equivalent import inside_grid, open_rate, queue_sharpness
 from capacity.saturation.interpolation import first_above, interpolate_rows
 from capacity.saturation.steps import LATENCY_PARTS, Steps, with_imputed_tails
+from capacity.saturation.uncertainty import bend_past_end
 
 Array = NDArray[np.float64]
 
@@ -58,17 +59,19 @@ class ThroughputDraws:
         )
 
 
-def throughput_draws(steps: Steps, *, rng: np.random.Generator, n: int) -> ThroughputDraws:
+def throughput_draws(steps: Steps, *, speed: Array, rng: np.random.Generator) -> ThroughputDraws:
     """Sample curves of throughput against users.
 
     A curve shapes what lies between the steps; at a step the measurement has the word, as far as the curve misses it
-    by more than counting noise.
+    by more than noise: the step's own speed (``speed``, log, (S, n)) and counting.
     """
+    n = len(speed)
     load = steps.load
     x = np.maximum(steps.good_qps, 1e-9 * steps.good_qps.max())
     count = steps.counted
-    sd = np.maximum(np.minimum(1.0 / np.sqrt(count), 0.1), 0.003)
-    noise = sd * rng.standard_normal((n, len(load)))
+    sd = np.minimum(1.0 / np.sqrt(count), 0.1)
+    noise = sd * rng.standard_normal((n, len(load))) - speed
+    sd = np.sqrt(sd**2 + speed.var())
     if len(np.unique(load)) < 4:
         rough = np.full(n, -1, dtype=np.int64)
         return ThroughputDraws((), rough, (), np.log(x / load) + noise, load, None, _stands_still(load, x, None))
@@ -155,9 +158,10 @@ def closed_capacity(
     """Turn a closed test's users into open arrivals and find the rate at which the objective breaks.
 
     By the flow-equivalent server (see `flow_equivalent`): with n inside a request takes R = n/X(n) on average and the
-    measured percentile; between them its time is taken as lognormal. Beyond the tested users throughput follows the
-    curve, but falls by no more than 40 %, drawn anew in each sample: a curve that falls without end would make every
-    open queue collapse in the long run.
+    measured percentile; between them its time is taken as lognormal. What throughput does beyond the tested users
+    no curve knows: it may stand still, as a pool in front of a line does, or go on as the curve does, and each sample
+    takes a share of that way; in half of them it bends as no step shows (`uncertainty.bend_past_end`). It falls by no
+    more than 40 %, drawn anew: a curve that falls without end would make every open queue collapse in the long run.
     """
     load, n = steps.load, len(steps)
     size = next(iter(excess.values())).shape[0]
@@ -171,17 +175,24 @@ def closed_capacity(
     at_steps = np.log(load / draws.at(np.tile(load, (size, 1))))
     variability = _service_variability(steps)
     belief = np.asarray(np.sqrt(rng.uniform(size=size)))  # service times are seldom as uneven as exponential ones
+    damping = rng.uniform(size=(size, 1))
+    bend = np.exp(bend_past_end(grid, load, steps.good_qps, rng=rng, n=size))
+    lasting = rng.uniform(size=(size, 1))
     answers = []
     floor = np.exp(-_DECLINE * rng.uniform(size=(size, 1)))
     for growth in (1.0, rules.MOST_BEYOND):
-        rates = np.where(places > load[-1], np.clip(curve, top * floor, top * growth), curve)
+        share = (np.clip(curve, top * floor, top * growth) / top) ** damping * bend
+        followed = top * np.clip(share, floor, growth)
+        rates = np.where(places > load[-1], followed, curve)
         response = np.log(places / rates)
         log_rates = np.log(rates)
         sharp = queue_sharpness(log_rates, grid, variability=variability, belief=belief)
         least = np.full(size, np.inf)
         for part, values in excess.items():
             late, allowed = _late_share(part, values, limits, places, load, response, at_steps)
-            rate = open_rate(log_rates=log_rates, width=width, late=late, allowed=allowed, sharpness=sharp)
+            rate = open_rate(
+                log_rates=log_rates, width=width, late=late, allowed=allowed, sharpness=sharp, persistence=lasting
+            )
             least = np.minimum(least, rate)
         # Where already one request alone breaks the objective, next to nothing can be promised.
         answers.append(np.maximum(least, 0.02 * rates[:, 0]))

@@ -106,6 +106,9 @@ def contest(load: Array, throughput: Array, *, families: Sequence[str]) -> Conte
         with np.errstate(divide="ignore", invalid="ignore"):
             miss = (family.rough(fitted.parameters, tile[0]) - tile[1]) / np.maximum(tile[1], 1e-9 * throughput.max())
         errors[name] = float(np.sqrt(np.mean(np.nan_to_num(miss[hidden], nan=1e3) ** 2)))
+    if not set(errors) - {"linear"} and len(families) > 1:
+        # Too few points to hide any from a curve that bends. The bend that two parameters allow includes the line.
+        return Contest(errors, {"amdahl" if distinct >= 3 else "linear": 1.0})
     if not errors:
         return Contest({}, {"linear": 1.0})
     score = np.array([max(e, _ERROR_FLOOR) for e in errors.values()])

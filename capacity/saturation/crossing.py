@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from capacity.saturation import rules
 from capacity.saturation.closed import closed_capacity, throughput_draws
 from capacity.saturation.fit import CurveFit
-from capacity.saturation.interpolation import crossing_share, first_above, monotone
-from capacity.saturation.queueing import open_capacity
+from capacity.saturation.interpolation import first_above, monotone
+from capacity.saturation.noise import speed_draws
+from capacity.saturation.open_steps import open_steps_capacity
 from capacity.saturation.steps import LATENCY_PARTS, Steps, percentile_log_sd, with_imputed_tails
 
 Array = NDArray[np.float64]
 
 _CLOSED_FUTURES = 256
 _SETTLED = 0.03
+_BURSTS = 4.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,10 @@ class Crossing:
         Samples (S,). Where the end was not seen, the highest load that held.
     seen
         Whether the sample saw the objective broken, or throughput stand still, inside the tested range, (S,).
+    reached_qps
+        The highest load that was tried, (S,).
+    most_qps
+        Where the end was not seen, what it cannot be above, (S,); ``inf`` where nothing says so.
     highest_good_qps
         Throughput of the best step that held; 0 where none did. Of a closed test, what open arrivals may be instead.
     knee_reached
@@ -55,6 +61,8 @@ class Crossing:
 
     qps: Array
     seen: NDArray[np.bool_]
+    reached_qps: Array
+    most_qps: Array
     highest_good_qps: float
     knee_reached: bool
     first_step_broke: bool
@@ -67,18 +75,21 @@ class Crossing:
 
 
 def excess_draws(
-    steps: Steps, limits: Mapping[str, float], *, rng: np.random.Generator, n: int
-) -> tuple[dict[str, Array], tuple[str, ...]]:
+    steps: Steps, limits: Mapping[str, float], *, speed: Array, rng: np.random.Generator
+) -> tuple[dict[str, Array], dict[str, Array], tuple[str, ...]]:
     """How far each step is above each part of the objective, as samples.
+
+    ``speed`` (S, n) is the log of how much faster a step ran than the usual instance does; its latency was lower.
 
     Returns
     -------
     tuple
         For each part an array (S, n), at or below 0 where the step holds: log of latency over limit, or errors over
-        limit minus 1. And the parts that no step measured.
+        limit minus 1. The same of latencies as they were measured, which may fall. The parts that no step measured.
     """
     filled, extra = with_imputed_tails(steps.latency_ms)
     drawn: dict[str, Array] = {}
+    raw: dict[str, Array] = {}
     unmeasured: list[str] = []
     for part in LATENCY_PARTS:
         if part not in limits:
@@ -86,12 +97,15 @@ def excess_draws(
         if np.isnan(filled[part]).all():
             unmeasured.append(part)
             continue
-        sd = np.sqrt(percentile_log_sd(steps, part) ** 2 + extra[part] ** 2 + 0.01**2)
+        sd = np.sqrt(percentile_log_sd(steps, part) ** 2 + extra[part] ** 2)
         centre = np.log(np.maximum(_filled_gaps(filled[part]), 1e-9) / limits[part])
-        noisy = centre + sd * rng.standard_normal((n, len(steps)))
-        drawn[part] = monotone(noisy, weight=1.0 / sd**2)
-    drawn["error_fraction"] = _error_excess(steps, limits.get("error_fraction", rules.ERRORS_BREAK), rng=rng, n=n)
-    return drawn, tuple(unmeasured)
+        noisy = centre + speed + sd * rng.standard_normal(speed.shape)
+        raw[part] = noisy
+        drawn[part] = monotone(noisy, weight=1.0 / (sd**2 + speed.var()))
+    drawn["error_fraction"] = _error_excess(
+        steps, limits.get("error_fraction", rules.ERRORS_BREAK), rng=rng, n=len(speed)
+    )
+    return drawn, raw, tuple(unmeasured)
 
 
 def _filled_gaps(values: Array) -> Array:
@@ -106,7 +120,8 @@ def _error_excess(steps: Steps, limit: float, *, rng: np.random.Generator, n: in
     count = steps.counted
     failed = share * count
     drawn = rng.beta(np.maximum(failed, 1e-3), np.maximum(count - failed, 1e-3), size=(n, len(steps)))
-    drawn = np.where(share > 0, drawn, 0.0)
+    # Errors come in bursts: those of a step are a handful of independent ones, not thousands.
+    drawn = np.where(share > 0, drawn * np.exp(rng.standard_normal(drawn.shape) / np.sqrt(_BURSTS)), 0.0)
     return np.minimum(monotone(drawn / max(limit, 1e-6) - 1.0, weight=np.ones(len(steps))), 1e3)
 
 
@@ -121,7 +136,9 @@ def _holding(steps: Steps, limits: Mapping[str, float]) -> NDArray[np.bool_]:
     return np.asarray(np.logical_and.accumulate(held))
 
 
-def slo_crossing(steps: Steps, limits: Mapping[str, float], *, rng: np.random.Generator, n_samples: int) -> Crossing:
+def slo_crossing(
+    steps: Steps, limits: Mapping[str, float], *, run_sd: float = 0.0, rng: np.random.Generator, n_samples: int
+) -> Crossing:
     """Capacity of one run at the objective.
 
     Parameters
@@ -130,13 +147,17 @@ def slo_crossing(steps: Steps, limits: Mapping[str, float], *, rng: np.random.Ge
         The usable steps of a run.
     limits
         Parts of the objective: ``p95_ms``, ``p99_ms``, ``error_fraction``; any of them.
+    run_sd
+        Log standard deviation of the speed that all steps of a run share. Where latency grows slowly a little more
+        speed moves the objective far, so it belongs in here and not on the answer.
     rng, n_samples
         Generator, number of samples.
     """
     steps = steps.thinned()
     # Reading a closed test through a queue is costly; a few hundred futures of it tell as much, and are drawn from.
     inner = n_samples if steps.is_open else min(n_samples, _CLOSED_FUTURES)
-    excess, unmeasured = excess_draws(steps, limits, rng=rng, n=inner)
+    speed = speed_draws(steps, run_sd=run_sd, rng=rng, n=inner)
+    excess, raw, unmeasured = excess_draws(steps, limits, speed=speed, rng=rng)
     held = _holding(steps, limits)
     highest = float(steps.good_qps[held].max()) if held.any() else 0.0
     stacked = np.stack([first_above(e) for e in excess.values()])
@@ -144,23 +165,26 @@ def slo_crossing(steps: Steps, limits: Mapping[str, float], *, rng: np.random.Ge
     limited = list(excess)[int(np.argmin(stacked.mean(axis=1)))] if broke.mean() >= 0.5 else "throughput"
     curve, limit_load, limit_qps = None, float("nan"), float("nan")
     if steps.is_open:
-        qps, first, knee = _open(steps, excess, rng=rng)
-        qps = _through_queue(steps, limits, qps, first, knee, rng=rng)
-        seen = broke | knee
+        found = open_steps_capacity(steps, excess, raw, limits, speed=speed, rng=rng)
+        qps, first, knee, most = found.qps, found.first, found.knee, found.most_qps
+        reached, seen = qps, broke | knee
     else:
-        draws = throughput_draws(steps, rng=rng, n=inner)
+        draws = throughput_draws(steps, speed=speed, rng=rng)
         answer = closed_capacity(steps, excess, limits, draws, rng=rng)
         curve, first, knee = draws.curve, answer.first, draws.knee_reached
         # What lies beyond the tested users must not matter for the answer; where it does, the end was not seen.
         seen = answer.qps <= (1.0 + _SETTLED) * answer.cautious_qps
         qps = np.where(seen, answer.qps, answer.cautious_qps)
         highest = float(np.quantile(answer.cautious_qps, 0.05))
+        reached, most = np.full(inner, float(steps.good_qps.max())), np.full(inner, np.inf)
         if broke.mean() >= 0.5:
             limit_load, limit_qps = float(np.median(answer.users[broke])), float(np.median(answer.users_qps[broke]))
     again = np.arange(n_samples) % inner
     return Crossing(
         qps=qps[again],
         seen=seen[again],
+        reached_qps=reached[again],
+        most_qps=most[again],
         highest_good_qps=highest,
         knee_reached=knee,
         first_step_broke=bool((first == 0).mean() > 0.5),
@@ -171,88 +195,3 @@ def slo_crossing(steps: Steps, limits: Mapping[str, float], *, rng: np.random.Ge
         limit_users_qps=limit_qps,
         curve=curve,
     )
-
-
-def _open(steps: Steps, excess: dict[str, Array], *, rng: np.random.Generator) -> tuple[Array, NDArray[np.int64], bool]:
-    """Interpolate between the last offered rate that held and the first that did not."""
-    late = np.flatnonzero(~steps.keeps_up)
-    end = int(late[0]) + 1 if len(late) else len(steps)
-    x = steps.load.copy()
-    knee = bool(len(late))
-    if knee:
-        # What an overloaded step still served is the plateau, unless it collapsed below what held before.
-        served = steps.good_qps[late[0]]
-        below = x[late[0] - 1] if late[0] > 0 else 0.0
-        x[late[0]] = served if served > below else x[late[0]]
-    x = np.minimum(x, steps.good_qps * 1.02) if not knee else x
-    size = next(iter(excess.values())).shape[0]
-    bend = np.asarray(rng.uniform(size=size))
-    noise = np.exp(rng.standard_normal((size, 1)) * _count_sd(steps)[None, :])
-    places = x[None, :end] * noise[:, :end]
-    places = np.maximum.accumulate(places, axis=1)
-    answer: Array = places[:, -1].copy()
-    first = np.full(size, end, dtype=np.int64)
-    for part, values in excess.items():
-        cut = values[:, :end].copy()
-        if knee:
-            cut[:, -1] = np.maximum(cut[:, -1], 1e-3)
-        at = first_above(cut)
-        crossed = _crossed(places, cut, at, bend=bend, is_latency=part in LATENCY_PARTS)
-        answer, first = np.minimum(answer, crossed), np.minimum(first, at)
-    return answer, first, knee
-
-
-def _count_sd(steps: Steps) -> Array:
-    count = steps.counted
-    return np.asarray(np.minimum(1.0 / np.sqrt(count), 0.1))
-
-
-def _crossed(places: Array, values: Array, at: NDArray[np.int64], *, bend: Array, is_latency: bool) -> Array:
-    """Place of the crossing of each row; the last place where there is none, a share of the first where all break."""
-    rows, n = np.arange(len(values)), values.shape[1]
-    upper, lower = np.minimum(at, n - 1), np.clip(at - 1, 0, n - 1)
-    inside = (at > 0) & (at < n)
-    below = np.where(inside, values[rows, lower], -0.5)
-    above = np.where(inside, np.maximum(values[rows, upper], 1e-9), 1.0)
-    start, stop = places[rows, lower], places[rows, upper]
-    if is_latency:
-        share = crossing_share(below, above, bend=bend)
-        # Latency bends upward: in a wide gap between steps it may pass its limit as late as the end of the gap.
-        coarse = np.clip((stop / np.maximum(start, 1e-300) - 1.0) / 0.5, 0.2, 0.8)
-        share = share + coarse * (1.0 - share) * np.roll(bend, 1) ** 2
-    else:
-        # Refusals hardly show before they soar, how suddenly is unknown: from proportional to all but the end.
-        proportional = -below / (above - below)
-        soaring = -np.log(np.maximum(1 + below, 0.05)) / np.log((1 + above) / np.maximum(1 + below, 0.05))
-        share = proportional + bend * np.maximum(1.0 - 0.3 * (1.0 - soaring) - proportional, 0.0)
-    between = start + np.clip(share, 0.0, 1.0) * (stop - start)
-    # Nothing lighter was tried: all that is known is "less", and half of it is as good as any.
-    return np.asarray(np.where(at >= n, places[rows, -1], np.where(at == 0, places[rows, 0] * 0.5, between)))
-
-
-def _through_queue(
-    steps: Steps,
-    limits: Mapping[str, float],
-    qps: Array,
-    first: NDArray[np.int64],
-    knee: bool,
-    *,
-    rng: np.random.Generator,
-) -> Array:
-    """Inside a bracket that ends in overload, trust a queue's shape in half of the samples, where it can be known."""
-    p50, p95 = steps.latency_ms["p50_ms"], with_imputed_tails(steps.latency_ms)[0]["p95_ms"]
-    latency_limits = {p: v for p, v in limits.items() if p in LATENCY_PARTS}
-    light = np.flatnonzero(np.isfinite(p50) & np.isfinite(p95) & (steps.good_qps <= 0.6 * steps.good_qps.max()))
-    if not knee or not latency_limits or len(light) == 0:
-        return qps
-    sigma = float(np.clip(np.median(np.log(p95[light] / p50[light])) / 1.6449, 0.05, 2.0))
-    service = float(np.median(p50[light])) / 1e3 * float(np.exp(sigma**2 / 2))
-    peak = float(steps.good_qps.max())
-    queue = min(
-        open_capacity(peak_qps=peak, service_s=service, sigma=sigma, limit_s=v / 1e3, probability=LATENCY_PARTS[p])
-        for p, v in latency_limits.items()
-    )
-    late = int(np.flatnonzero(~steps.keeps_up)[0])
-    low = np.where(first > 0, steps.load[np.clip(first - 1, 0, len(steps) - 1)], 0.0)
-    inside = (first > 0) & (first == late)
-    return np.where(inside & (rng.uniform(size=len(qps)) < 0.5), np.clip(queue, low, np.maximum(peak, low)), qps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,13 @@ from capacity.errors import InputError, Problem, did_you_mean
 from capacity.result import Result
 from capacity.saturation.compete import contest, fit_family
 from capacity.saturation.families import COMPETING, FAMILIES
-from capacity.saturation.leastsquares import fit_batch
+from capacity.saturation.points import checked_points
+from capacity.saturation.uncertainty import bend_past_end, misfit_of_shape, parameter_draws, shape_error
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-
-_LARGEST = 1e15
 
 
 @dataclass(frozen=True)
@@ -85,27 +84,8 @@ class CurveFit(Result):
         return self.throughput - self.predict(self.load)
 
     def draws(self, n: int = 400, *, seed: int = 0) -> Array:
-        """Plausible parameters (n, P): refits to the curve with new noise.
-
-        The noise has the size of the residuals, itself uncertain as it is with few points, and larger where the
-        residuals follow one another, the sign of a curve of the wrong shape. Refits keep the bounds.
-        """
-        family, theta = FAMILIES[self.family], self._vector
-        free = len(self.load) - theta.shape[1]
-        if free < 1:
-            return np.full((n, theta.shape[1]), np.nan)
-        rng = np.random.default_rng(seed)
-        residual = self.residuals()
-        sd = np.sqrt(residual @ residual / free) * _misfit_inflation(residual)
-        unsure = np.sqrt(free / rng.chisquare(free, size=(n, 1)))
-        unit = max(float(self.throughput.max()), 1e-300)
-        scale = unit ** np.array(family.scale_power, dtype=float)
-        load = np.tile(self.load, (n, 1))
-        high = family.high(load)
-        start = np.clip(np.tile(theta / scale, (n, 1)), np.array(family.low), high)
-        y = (self.predict(self.load) + sd * unsure * rng.standard_normal((n, len(self.load)))) / unit
-        found = fit_batch(family.rough, load, y, start=start, low=np.array(family.low), high=high, iterations=15)
-        return family.settle(found.parameters * scale, load)
+        """Plausible parameters (n, P), see `uncertainty.parameter_draws`; NaN where no noise can be seen."""
+        return parameter_draws(FAMILIES[self.family], self._vector, self.load, self.throughput, n=n, seed=seed)
 
     def interval(self, level: float = 0.9, *, n: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Interval of every parameter.
@@ -127,22 +107,104 @@ class CurveFit(Result):
         --------
         >>> fit = fit_curve([1, 2, 4, 8, 16], [10, 19, 41, 79, 161], family="linear")
         >>> fit.interval(0.9).round(1).loc["gamma"].tolist()
-        [9.9, 10.1]
+        [9.8, 10.3]
         """
         import pandas as pd
 
-        if not 0.0 < level < 1.0:
-            raise InputError(
-                "the level of an interval is a share", problems=[Problem("level", repr(level), "between 0 and 1")]
-            )
+        _check_level(level)
         family = FAMILIES[self.family]
         drawn = self.draws(n, seed=seed)
         if np.isnan(drawn).all():
             bounds = np.array([family.low, family.high(self.load[None, :])[0]])
         else:
             bounds = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="nearest")
+            bounds = np.stack([np.minimum(bounds[0], self._vector[0]), np.maximum(bounds[1], self._vector[0])])
         index = pd.Index(family.parameters, name="parameter")
         return pd.DataFrame({"low": bounds[0], "high": bounds[1]}, index=index)
+
+    def predict_interval(self, load: ArrayLike, *, level: float = 0.9, n: int = 400, seed: int = 0) -> pd.DataFrame:
+        """Interval of the curve's throughput at any loads, with what is not known of its shape.
+
+        Every family that competed is drawn by its weight; each is wrong by its misfit of shape among the points and by
+        its held-out error for every doubling of load past the last one, where it may also bend as no point shows.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by load, columns ``low`` and ``high``; 0 and ``inf`` where nothing is known of the noise.
+
+        Examples
+        --------
+        >>> fit = fit_curve([1, 2, 4, 8, 16], [10, 19, 41, 79, 161], family="linear")
+        >>> inside, far = fit.predict_interval([16, 64])["low"] / fit.predict([16, 64])
+        >>> far < inside < 1.0
+        True
+        """
+        import pandas as pd
+
+        _check_level(level)
+        at = np.atleast_1d(np.asarray(load, dtype=float))
+        drawn = np.concatenate(list(self._predicted(at, n=n, seed=seed)))
+        bounds = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="nearest")
+        return pd.DataFrame({"low": bounds[0], "high": bounds[1]}, index=pd.Index(at, name="load"))
+
+    def peak_interval(self, *, level: float = 0.9, n: int = 400, seed: int = 0) -> pd.DataFrame:
+        """Interval of the peak over every family that competed, by weight.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by ``peak_load`` and ``peak_throughput``, columns ``low`` and ``high``; ``inf`` where it may be.
+
+        Examples
+        --------
+        >>> fit = fit_curve([1, 2, 4, 8, 16, 32], [10, 19, 35, 58, 78, 79], family="usl")
+        >>> low, high = fit.peak_interval().loc["peak_throughput"]
+        >>> low <= fit.peak_throughput <= high
+        True
+        """
+        import pandas as pd
+
+        _check_level(level)
+        rng = np.random.default_rng(seed)
+        pairs = []
+        for fit, count in self._sharing(n):
+            theta = fit.draws(count, seed=int(rng.integers(2**32)))
+            if np.isnan(theta).any():
+                pairs.append(np.stack([np.tile([float(fit.load[0]), np.inf], count), np.tile([0.0, np.inf], count)]))
+                continue
+            peaks = np.stack(FAMILIES[fit.family].peak(theta))
+            # What a curve says of the top it has shown at high points that were hidden from it.
+            held_out = self.held_out_error.get(fit.family, fit.misfit)
+            wrong = shape_error(fit.load[-1:], fit.load, misfit=held_out, held_out=held_out)
+            peaks[1] *= np.exp(wrong * rng.standard_normal(count))
+            pairs.append(peaks)
+        share = [(1 - level) / 2, (1 + level) / 2]
+        bounds = np.quantile(np.concatenate(pairs, axis=1), share, axis=1, method="nearest")
+        index = pd.Index(["peak_load", "peak_throughput"], name="peak")
+        return pd.DataFrame({"low": bounds[0], "high": bounds[1]}, index=index)
+
+    def _sharing(self, n: int) -> list[tuple[CurveFit, int]]:
+        """Every family that has a share of n draws, fitted, with its share."""
+        if len(self.weights) == 1:
+            return [(self, n)]
+        shares = {name: round(n * w) for name, w in self.weights.items() if round(n * w) > 0}
+        fits = {name: self if name == self.family else _alone(self, name) for name in shares}
+        return [(fits[name], count) for name, count in shares.items()]
+
+    def _predicted(self, at: Array, *, n: int, seed: int) -> Iterator[Array]:
+        rng = np.random.default_rng(seed)
+        for fit, count in self._sharing(n):
+            theta = fit.draws(count, seed=int(rng.integers(2**32)))
+            if np.isnan(theta).any():
+                yield np.tile([[0.0], [np.inf]], (count, len(at)))
+                continue
+            values = FAMILIES[fit.family].rough(theta, np.tile(at, (count, 1)))
+            held_out = self.held_out_error.get(fit.family, fit.misfit)
+            shape = misfit_of_shape(fit.predict(fit.load), fit.residuals())
+            wrong = shape_error(at, fit.load, misfit=shape, held_out=held_out)
+            bend = bend_past_end(at, fit.load, fit.throughput, rng=rng, n=count)
+            yield values * np.exp(bend + wrong * rng.standard_normal((count, 1)))
 
     def summary(self) -> str:
         """Say the curve in one line."""
@@ -161,45 +223,15 @@ class CurveFit(Result):
         )
 
 
-def _misfit_inflation(residual: Array) -> float:
-    """How much the noise must grow because residuals of neighbouring loads go together."""
-    total = float(residual @ residual)
-    if len(residual) < 5 or total <= 0:
-        return 1.0
-    r = float(np.clip(residual[1:] @ residual[:-1] / total, 0.0, 0.8))
-    return float(np.sqrt((1 + r) / (1 - r)))
-
-
-def _checked(load: ArrayLike, throughput: ArrayLike) -> tuple[Array, Array]:
-    arrays: dict[str, Array] = {}
-    problems: list[Problem] = []
-    for name, given in (("load", load), ("throughput", throughput)):
-        try:
-            values = np.asarray(given, dtype=float)
-        except (TypeError, ValueError) as error:
-            problems.append(Problem(name, str(error), "numbers"))
-            continue
-        arrays[name] = values
-        if values.ndim != 1 or values.size == 0:
-            problems.append(Problem(name, f"shape {values.shape}", "one or more numbers in a row"))
-        elif not np.isfinite(values).all():
-            where = int(np.flatnonzero(~np.isfinite(values))[0])
-            problems.append(Problem(f"{name}[{where}]", str(values[where]), "a finite number", "leave the step out"))
-        elif (values < 0).any() or (values > _LARGEST).any():
-            where = int(np.flatnonzero((values < 0) | (values > _LARGEST))[0])
-            problems.append(Problem(f"{name}[{where}]", f"{values[where]:g}", f"between 0 and {_LARGEST:g}"))
-        elif name == "load" and (values == 0).any():
-            problems.append(Problem("load", "0", "above 0", "leave out steps without load"))
-    if not problems and arrays["load"].shape != arrays["throughput"].shape:
-        problems.append(
-            Problem("throughput", f"{arrays['throughput'].size} values", f"{arrays['load'].size}, one for each load")
+def _check_level(level: float) -> None:
+    if not 0.0 < level < 1.0:
+        raise InputError(
+            "the level of an interval is a share", problems=[Problem("level", repr(level), "between 0 and 1")]
         )
-    if not problems and not arrays["throughput"].any():
-        problems.append(Problem("throughput", "0 everywhere", "some requests served"))
-    if problems:
-        raise InputError("no curve can be fitted", problems=problems)
-    order = np.argsort(arrays["load"], kind="stable")
-    return arrays["load"][order], arrays["throughput"][order]
+
+
+def _alone(fit: CurveFit, name: str) -> CurveFit:
+    return _fitted(name, fit.load, fit.throughput, weights={name: 1.0}, errors={})
 
 
 def fit_curve(load: ArrayLike, throughput: ArrayLike, *, family: str | None = None) -> CurveFit:
@@ -235,7 +267,7 @@ def fit_curve(load: ArrayLike, throughput: ArrayLike, *, family: str | None = No
     ----------
     .. [1] N. J. Gunther, "Guerrilla Capacity Planning", 2007 (the data: SPEC SDM91).
     """
-    x, y = _checked(load, throughput)
+    x, y = checked_points(load, throughput)
     if family is not None and family not in FAMILIES:
         raise InputError(
             "unknown curve family",

@@ -38,7 +38,15 @@ def inside_grid(top: float) -> tuple[Array, Array]:
     return edges[:-1] + (width - 1.0) / 2.0, width
 
 
-def late_share(rate: Array, *, log_rates: Array, width: Array, late: Array, sharpness: Array | float = 1.0) -> Array:
+def late_share(
+    rate: Array,
+    *,
+    log_rates: Array,
+    width: Array,
+    late: Array,
+    sharpness: Array | float = 1.0,
+    persistence: Array | float = 1.0,
+) -> Array:
     """Share of arrivals that break a limit.
 
     Parameters
@@ -53,6 +61,10 @@ def late_share(rate: Array, *, log_rates: Array, width: Array, late: Array, shar
         Probability that a request with n inside, itself included, breaks the limit (S, k).
     sharpness
         How much faster than with exponential service times a queue of n drains away, (S, k) or one number.
+    persistence
+        What becomes of a service whose rate has fallen below the arrivals, (S, 1) or one number: 1 where it is left
+        like that for ever, as a chain in equilibrium is; 0 where it is as likely to recover as to fall further,
+        because peaks end, callers give up and requests are refused.
 
     Returns
     -------
@@ -71,6 +83,9 @@ def late_share(rate: Array, *, log_rates: Array, width: Array, late: Array, shar
     """
     # Weight of n − 1 inside, for n on the grid: the product of λ/μ below n.
     step = np.maximum((np.log(np.maximum(rate, 1e-300))[:, None] - log_rates) * width * sharpness, -1e6)
+    # Past the best rate arrivals may outrun what is served: from there on a queue feeds itself.
+    lost = (step > 0) & (np.arange(step.shape[1])[None, :] > log_rates.argmax(axis=1)[:, None])
+    step = np.where(lost, step * persistence, step)
     before = np.concatenate([np.zeros((len(step), 1)), np.cumsum(step, axis=1)[:, :-1]], axis=1)
     # A grid place that stands for several numbers is taken at its middle.
     middle = before + step * (width - 1.0) / (2.0 * width)
@@ -120,6 +135,7 @@ def open_rate(
     late: Array,
     allowed: float,
     sharpness: Array | float = 1.0,
+    persistence: Array | float = 1.0,
     iterations: int = 18,
 ) -> Array:
     """Largest arrival rate at which no more than the allowed share of requests breaks the limit, (S,).
@@ -136,6 +152,9 @@ def open_rate(
     high = np.exp(log_rates.max(axis=1))
     for _ in range(iterations):
         mid = 0.5 * (low + high)
-        fine = late_share(mid, log_rates=log_rates, width=width, late=late, sharpness=sharpness) <= allowed
+        share = late_share(
+            mid, log_rates=log_rates, width=width, late=late, sharpness=sharpness, persistence=persistence
+        )
+        fine = share <= allowed
         low, high = np.where(fine, mid, low), np.where(fine, high, mid)
     return low

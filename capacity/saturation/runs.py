@@ -108,22 +108,28 @@ def _means(columns: Array, group: NDArray[np.int64], size: int) -> Array:
 
 
 def cpu_bound(steps: Steps) -> float:
-    """Throughput per instance at the CPU ceiling by the utilization law; ``inf`` where CPU is not known well enough."""
+    """Throughput per instance with the whole CPU busy, by the utilization law; ``inf`` where CPU is hardly known."""
     known = np.isfinite(steps.cpu_fraction) & (steps.cpu_fraction > 0) & (steps.good_qps > 0)
     u, x = steps.cpu_fraction[known], steps.good_qps[known]
     if known.sum() < 2 or u.max() < 0.15 or np.ptp(u) < 0.05:
         return float("inf")
     demand, idle = fit_family(FAMILIES["utilization"], u[None, :], x[None, :]).parameters[0]
-    return float((rules.CPU_CEILING - idle) / demand)
+    return float((1.0 - idle) / demand)
 
 
-def beyond(qps: Array, *, upper_qps: float, rng: np.random.Generator) -> Array:
-    """Draw above a load that held, by the stated rule: more is likely, much more is not claimed.
+def beyond(
+    qps: Array, *, upper_qps: float | Array, reached_qps: Array | None = None, rng: np.random.Generator
+) -> Array:
+    """Draw above a load that held, by the stated rule: any factor it is short of capacity is as likely as another.
 
-    Never above `rules.MOST_BEYOND` times that load, nor above the utilization law's bound; lower values are likelier.
+    Never above `rules.MOST_BEYOND` times the highest load tried (``reached_qps``, without it the load that held), nor
+    above a bound that is known (the utilization law's, or what latency that bends upward allows); lower values are
+    likelier, as the logarithm is drawn evenly.
     """
-    most = np.clip(np.divide(upper_qps, np.maximum(qps, 1e-300)), 1.0, rules.MOST_BEYOND)
-    return np.asarray(qps * (1.0 + (most - 1.0) * rng.beta(1.0, 2.0, size=qps.shape)))
+    base = np.maximum(qps, 1e-300)
+    rule = rules.MOST_BEYOND * (np.maximum(reached_qps / base, 1.0) if reached_qps is not None else 1.0)
+    most = np.clip(np.divide(upper_qps, base), 1.0, rule)
+    return np.asarray(qps * most ** rng.uniform(size=qps.shape))
 
 
 def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, n_samples: int) -> RunCapacity | None:
@@ -132,12 +138,14 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
     if steps is None:
         return None
     limits = limits_of(service)
-    found = slo_crossing(steps, limits, rng=rng, n_samples=n_samples)
+    run_sd = float(np.hypot(rules.RUN_SPREAD, rules.INSTANCE_SPREAD / np.sqrt(test.instances)))
+    found = slo_crossing(steps, limits, run_sd=run_sd, rng=rng, n_samples=n_samples)
     upper = cpu_bound(steps)
     few = any(g.name == "too_few_steps" and g.verdict == "bounded" for g in test.gates)
     latency_unknown = bool(found.unmeasured) and len(found.unmeasured) == sum(p in limits for p in ("p95_ms", "p99_ms"))
     seen = found.seen.mean() >= 0.5
-    qps = np.where(found.seen, found.qps, beyond(found.qps, upper_qps=upper, rng=rng))
+    more = beyond(found.qps, upper_qps=np.minimum(upper, found.most_qps), reached_qps=found.reached_qps, rng=rng)
+    qps = np.where(found.seen, found.qps, more)
     most = rules.MOST_BEYOND * float(steps.good_qps.max())
     qps = np.minimum(qps, most)
     judged = found.limited_by in limits and not latency_unknown
@@ -191,7 +199,8 @@ def _uncertainty(
 ) -> tuple[float, float]:
     """Log standard deviation of what the run cannot know, and the half-normal scale by which it may flatter."""
     names = {g.name for g in gates}
-    terms = [rules.RUN_SPREAD, rules.INSTANCE_SPREAD / np.sqrt(test.instances)]
+    # What the night and the instances do is in the samples already: it moves latency and rate together.
+    terms = [0.0]
     terms += [rules.VERSION_SPREAD] if "version_changed" in names else []
     terms += [rules.INSTANCE_TYPE_SPREAD] if "instance_type_changed" in names else []
     terms += [rules.FEW_STEPS_SPREAD] if few else []
@@ -225,9 +234,7 @@ def _why(
     else:
         said.append(f"{test.run}: {found.highest_good_qps:.4g} {unit} held; where it ends was not measured")
         if np.isfinite(upper):
-            said.append(
-                f"{test.run}: by the utilization law {rules.CPU_CEILING:.0%} CPU is reached at {upper:.4g} {unit}"
-            )
+            said.append(f"{test.run}: by the utilization law the whole CPU is busy at {upper:.4g} {unit}")
     if found.first_step_broke:
         said.append(f"{test.run}: already the lightest step broke the objective; lighter loads were not tried")
     if latency_unknown and service.slo.judges_latency:

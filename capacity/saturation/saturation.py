@@ -254,9 +254,8 @@ def _assumptions(
             said.append(f"{text}: {shown}")
 
     kinds = {k: [s for s, a in answers.items() if a.evidence == k] for k in ("bounded", "production", "none")}
-    beyond_rule = (
-        f"at most {rules.MOST_BEYOND - 1:.0%} above what was seen to hold, and not above {rules.CPU_CEILING:.0%} CPU"
-    )
+    cpu = f"the whole CPU ({rules.CPU_CEILING:.0%} of it where only production is known)"
+    beyond_rule = f"at most {rules.MOST_BEYOND - 1:.0%} above what was seen to hold, and not above {cpu}"
     add(f"capacity is quoted {beyond_rule}", kinds["bounded"] + kinds["production"])
     add("nothing is known of capacity", kinds["none"])
     single = [s for s, rs in runs.items() if len(rs) == 1]

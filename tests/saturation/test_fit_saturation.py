@@ -66,7 +66,7 @@ def test_interval_covers_known_services(simulated_test, closed: bool) -> None:  
         width.append(high - low)
         assert curves.evidence["s"] == "measured"
     assert 0.84 <= np.mean(inside) <= 0.98
-    assert np.mean(width) < (0.2 if closed else 0.1)
+    assert np.mean(width) < (0.25 if closed else 0.12)
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -135,7 +135,7 @@ def test_cpu_bounds_a_partial_test_from_above() -> None:
     rows = [{"offered_qps": r, "achieved_qps": r, "p95_ms": 40.0, "cpu_fraction": r / 110} for r in (40.0, 55, 70, 85)]
     curves = fit_saturation([load_test(rows)], catalog())
     assert curves.evidence["s"] == "bounded"
-    assert quantiles(curves)[2] <= 0.85 * 110 * 1.06
+    assert 0.85 * 110 < quantiles(curves)[2] <= 110 * 1.06
     assert quantiles(curves)[0] >= 85 * 0.96
 
 
@@ -290,7 +290,7 @@ def test_strange_tests_give_a_cautious_answer(rows) -> None:  # type: ignore[no-
     values = curves.instance_capacity_qps.to_numpy()
     assert np.isnan(values).all() or (np.isfinite(values).all() and (values >= 0).all())
     assert curves.evidence["s"] in ("bounded", "measured", "none")
-    assert values.max() <= max(r["achieved_qps"] for r in rows) * 1.4 or np.isnan(values).all()
+    assert values.max() <= max(r["achieved_qps"] for r in rows) * rules.MOST_BEYOND * 1.1 or np.isnan(values).all()
 
 
 def test_samples_do_not_depend_on_neighbours_and_differ_between_services() -> None:
