@@ -1,4 +1,4 @@
-"""Know: services, forecast, backtest, load tests, saturation."""
+"""Know: services, forecast, backtest, saturation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,30 +112,6 @@ def backtest(ws: "Workspace", as_json: bool) -> None:
     print_table(frame.loc[own & ~every, [*short, "width_90"]], title="The forecast by days ahead")
     print_lines("Why", list(result.why))
     print_lines("Assumed", list(result.assumptions))
-
-
-@click.group()
-def loadtest() -> None:
-    """Read load tests and say what they are worth."""
-
-
-@loadtest.command()
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-@click.option("--timezone", default="UTC", show_default=True, help="Zone of times without an offset.")
-@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
-def read(path: Path, as_json: bool, timezone: str, debug: bool) -> None:  # noqa: ARG001
-    """Show the steps and gates of the load-test run in folder PATH."""
-    from capacity.cli.documents import loadtest_document
-    from capacity.loadtest import read_load_test
-
-    test = read_load_test(path, timezone=timezone)
-    if as_json:
-        print_json("loadtest", loadtest_document(test))
-        return
-    click.echo(repr(test))
-    print_table(test.to_frame(), title="Steady steps")
-    print_lines("Gates", list(dict.fromkeys(f"{gate.name}: {gate.verdict} – {gate.says}" for gate in test.gates)))
 
 
 @click.command()

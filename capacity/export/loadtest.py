@@ -31,7 +31,8 @@ def plan_document(test: Staircase, *, limits: Sequence[Downstream] = ()) -> dict
         "target_qps": float(f"{test.target_qps:.6g}"),
         "warm_up_s": test.warm_up_s,
         "steps": [
-            {"offered_qps": rate, "seconds": length} for rate, length in zip(test.offered_qps, test.seconds, strict=True)
+            {"offered_qps": rate, "seconds": length}
+            for rate, length in zip(test.offered_qps, test.seconds, strict=True)
         ],
         "stop_rules": [asdict(rule) for rule in test.stop_rules],
         "downstream_limits": [

@@ -69,7 +69,8 @@ def plan_load_tests(
     promotions
         Others that must not be disturbed.
     fleet
-        Instances planned for the promotion: a test of fewer takes their share of the peak. Those of today by default.
+        Instances that will share the peak, of the plan and after a zone loss: a test of fewer takes its part of it.
+        Those of today by default.
     only
         Just these services; windows of what they call are then not waited for.
     mocked
@@ -232,4 +233,8 @@ def _assumptions(week: Week, fleet: Mapping[str, int] | None) -> tuple[str, ...]
         found.append("no traffic of the weeks before is known: windows are at night by custom, not by measure")
     if fleet is None:
         found.append("no plan of the promotion is known: the instances of today are taken to face its peak")
+    else:
+        found.append(
+            "the instances of the plan that a zone loss leaves share the peak; a test takes the part of its own"
+        )
     return tuple(found)

@@ -106,7 +106,7 @@ def typical_week(traffic: Traffic, *, before: date) -> Week:
     sums = traffic.sums(pd.DataFrame({"start_s": starts, "end_s": starts + 3600}))
     services = tuple(sorted({str(name) for name in sums["service"]}))
     local = pd.to_datetime(sums["start_s"], unit="s", utc=True).dt.tz_convert(traffic.timezone)
-    sums = sums.assign(hour=local.dt.weekday * 24 + local.dt.hour, qps=sums["requests"] / sums["covered_s"])
+    sums = sums.assign(hour=local.dt.day_of_week * 24 + local.dt.hour, qps=sums["requests"] / sums["covered_s"])
     table = sums.pivot_table(index="service", columns="hour", values="qps", aggfunc="median")
     table = table.reindex(index=list(services), columns=range(HOURS_OF_WEEK))
     return Week(services, table.to_numpy(dtype=float), traffic.timezone)

@@ -56,16 +56,26 @@ class StopRule:
     sustained_s: float = LONG_ENOUGH_S
 
 
-def stop_rules(service: Service, top: float) -> tuple[StopRule, ...]:
+def stop_rules(service: Service, top: float, *, target: float | None = None) -> tuple[StopRule, ...]:
     """Return the rules of one service's test; any of them ends it.
+
+    Parameters
+    ----------
+    service
+        Its objective gives the limits.
+    top
+        Rate of the last step.
+    target
+        What the fleet under test must take; `top` by default.
 
     Examples
     --------
     >>> [rule.watches for rule in stop_rules(Service(name="a", tier="core"), 100.0)][:3]
     ['offered_qps', 'error_fraction', 'achieved_share']
     """
+    done = "the target was reached" if top >= (target or top) * 0.999 else "the load is where this test was to end"
     rules = [
-        StopRule("offered_qps", top, "the last step is done: the target was reached", judged="after_step"),
+        StopRule("offered_qps", top, f"the last step is done: {done}", judged="after_step"),
         *_latency_rules(service.slo),
         *_error_rules(service.slo),
         StopRule(

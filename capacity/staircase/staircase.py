@@ -153,7 +153,7 @@ def plan_load_test(
         why.append(f"it ends at {offered[-1]:.4g}/s, past the end that was seen: the target is out of reach of so few")
     elif ceiling <= offered[-1] * (1 + 1e-3):
         why.append(f"no step passes its stated limit of {ceiling:.4g}/s")
-    rules = stop_rules(service, offered[-1])
+    rules = stop_rules(service, offered[-1], target=target)
     return Staircase(service.name, under_test, target, offered, seconds, rules, tuple(why), known=known)
 
 

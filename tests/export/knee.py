@@ -7,6 +7,7 @@ import heapq
 import random
 import threading
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class KneeService:
     held_s: list[float] = field(default_factory=list)
     port: int = 0
 
-    def __enter__(self) -> KneeService:
+    def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
         self._random = random.Random(7)
         ready = threading.Event()
@@ -79,7 +80,9 @@ class KneeService:
             writer.close()
 
 
-def latencies_s(rate_qps: float, held_s: np.ndarray, *, slots: int = SLOTS, n: int = 150_000, seed: int = 3) -> np.ndarray:
+def latencies_s(
+    rate_qps: float, held_s: np.ndarray, *, slots: int = SLOTS, n: int = 150_000, seed: int = 3
+) -> np.ndarray:
     """Play the queue by its definition: Poisson arrivals, first in first out, times drawn from what was measured."""
     rng = np.random.default_rng(seed)
     arrivals = np.cumsum(rng.exponential(1.0 / rate_qps, n)).tolist()

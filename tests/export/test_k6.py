@@ -54,7 +54,9 @@ def test_without_trouble_every_step_is_run_and_read_back(play: Play, tmp_path: P
     played = play(make_test(), env={"CAPACITY_ENVIRONMENT": "production"})
     assert played["ended"] is None
     assert stop_of(played)["rule"] == "offered_qps"
-    assert [played["started"][f"step_{k + 1:02d}"] for k in range(4)] == pytest.approx([60 * r for r in RATES], rel=0.01)
+    assert [played["started"][f"step_{k + 1:02d}"] for k in range(4)] == pytest.approx(
+        [60 * r for r in RATES], rel=0.01
+    )
     for name in ("steps.csv", "run.yaml"):
         (tmp_path / "run").mkdir(exist_ok=True)
         (tmp_path / "run" / name).write_text(played["files"][f"out/{name}"], encoding="utf-8")

@@ -32,8 +32,16 @@ def second(file: SimpleNamespace, step: int, at: int, **what: float) -> None:
     good = answered - bad
     counts, latencies, recent = file.TALLY.at(step, at)
     counts.update(
-        arrivals=rate, late=round(rate * what.get("late", 0.0)), ok=good, failed=bad, ok_ms=good * ms, all_ms=answered * ms,
-        done=answered, done_ok=good, done_failed=bad, busy_s=answered * ms / 1000,
+        arrivals=rate,
+        late=round(rate * what.get("late", 0.0)),
+        ok=good,
+        failed=bad,
+        ok_ms=good * ms,
+        all_ms=answered * ms,
+        done=answered,
+        done_ok=good,
+        done_failed=bad,
+        busy_s=answered * ms / 1000,
     )
     latencies[shelf] += good
     recent[shelf] += good
@@ -141,7 +149,7 @@ def test_what_the_monitoring_sees_ends_the_test(load_file: Load) -> None:
     trouble=st.sampled_from([{"ms": 110.0}, {"ms": 1e4}, {"failed": 0.05}, {"share": 0.5}, {"late": 0.5}]),
 )
 def test_no_step_after_trouble(load_file: Load, bad: int, onset: int, trouble: dict[str, float]) -> None:
-    offered = run(load_file(make_test()), {k: trouble for k in range(bad, 4)}, onset=onset)
+    offered = run(load_file(make_test()), dict.fromkeys(range(bad, 4), trouble), onset=onset)
     assert max(offered) == bad
     assert (np.diff(offered) >= 0).all()
 
