@@ -8,6 +8,7 @@ import numpy as np
 
 from capacity.display.escape import plain
 from capacity.display.figures import BLUE, GREEN, GREY, ORANGE, VERMILION, Chart, label_line, new_figure, number_axis
+from capacity.display.numbers import format_qps
 
 if TYPE_CHECKING:
     from capacity.staircase.result import LoadTestPlan
@@ -30,7 +31,7 @@ def draw_staircase(test: Staircase) -> Chart:
     for name, value, color in lines:
         # A target far above what so few instances may take would flatten the steps.
         if value is not None and value <= 1.5 * test.offered_qps[-1]:
-            axes.axhline(value, color=color, linestyle="--", linewidth=1.0)
+            axes.hlines(value, 0.0, edges[-1], color=color, linestyle="--", linewidth=1.0)
             label_line(axes, edges[-1], value, name, color=color)
     axes.set_ylim(bottom=0)
     alt = (
@@ -41,7 +42,7 @@ def draw_staircase(test: Staircase) -> Chart:
 
 
 def draw_calendar(plan: LoadTestPlan) -> Chart:
-    """Draw when each test runs, in order from the top, darker where the service's path is busier."""
+    """Draw when each test runs, in order from the top; grey where no traffic tells when it is quiet."""
     frame = plan.to_frame()
     shown = frame.dropna(subset=["starts_at"]).head(_MOST)
     figure = new_figure(8.0, 1.4 + 0.27 * max(len(shown), 1))
@@ -52,7 +53,7 @@ def draw_calendar(plan: LoadTestPlan) -> Chart:
     for row, (_, test) in enumerate(shown.iterrows()):
         color = GREY if test["business"] is None or np.isnan(float(test["business"])) else BLUE
         axes.plot([test["starts_at"], test["ends_at"]], [row, row], color=color, linewidth=7, solid_capstyle="butt")
-        label = f"{test['target_qps']:.4g}/s"
+        label = format_qps(float(test["target_qps"]))
         axes.annotate(label, (test["ends_at"], row), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(np.arange(len(shown)), [plain(str(name)) for name in shown["service"]])
     axes.invert_yaxis()

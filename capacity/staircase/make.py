@@ -52,7 +52,8 @@ def plan_load_tests(
     """Plan the load tests that would teach most before a promotion.
 
     Each service is tested on the instances that run today, what is called before what calls it, in the quietest hours
-    of its own week and of all that it reaches, outside freezes and promotions, and never two at once on one path.
+    of its own week and of all that it reaches, outside freezes and promotions, and never two at once on one path or
+    below one caller.
 
     Parameters
     ----------
@@ -102,7 +103,8 @@ def plan_load_tests(
     tests: list[PlannedTest] = []
     for place, (service, level) in enumerate(callees_first(services, list(stairs)), start=1):
         test, path = stairs[service], around.path(service)
-        window = calendar.place(test, [name for name in path if name not in mocked])
+        real = [name for name in path if name not in mocked]
+        window = calendar.place(test, real, callers=services.callers_of(service))
         usual = _usual(week, path, window)
         loads = around.downstream(test, usual)
         warnings = cautions(services, test, loads, mocked=mocked)
@@ -158,11 +160,14 @@ class _Calendar:
             f"freeze or {promotion.id} begins: shorten the test, or ask for an exception"
         )
 
-    def place(self, test: Staircase, path: Sequence[str]) -> Window | None:
-        """Find and keep a window: after what it calls was tested, and never beside a test on its path."""
-        reached = frozenset(path)
-        taken = [(w.starts_at, w.ends_at) for w, other, _ in self._placed if other & reached]
-        after = [w.ends_at for w, _, tested in self._placed if tested in reached]
+    def place(self, test: Staircase, path: Sequence[str], *, callers: Sequence[str]) -> Window | None:
+        """Find and keep a window: after what it calls was tested, and never beside a test that touches its own.
+
+        Two tests touch where they share a service that gets load, or a caller that would suffer from both.
+        """
+        touched = frozenset([*path, *callers])
+        taken = [(w.starts_at, w.ends_at) for w, other, _ in self._placed if other & touched]
+        after = [w.ends_at for w, _, tested in self._placed if tested in path]
         window = find_window(
             self._week,
             path,
@@ -172,7 +177,7 @@ class _Calendar:
             taken=[*self._blocked, *taken],
         )
         if window is not None:
-            self._placed.append((window, reached, test.service))
+            self._placed.append((window, touched, test.service))
         return window
 
 

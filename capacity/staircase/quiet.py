@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from capacity.history import Traffic
@@ -27,7 +28,11 @@ BESIDES_S = 900.0
 AS_GOOD = 0.10
 """Of two windows whose busiest hours differ by less than a tenth of the week's, the earlier one is taken."""
 
-_HOUR = timedelta(hours=1)
+_MOST_HOURS = 24 * 400
+_USUAL_NIGHT = 3
+_SAME_NIGHT_S = 12 * 3600.0
+
+Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class Window:
     ends_at: datetime
     business: float | None
 
-    def touches(self, spans: Sequence[tuple[datetime, datetime]]) -> bool:
+    def touches(self, spans: Sequence[Span]) -> bool:
         """Whether it overlaps any of some spans."""
         return any(self.starts_at < end and start < self.ends_at for start, end in spans)
 
@@ -119,7 +124,7 @@ def find_window(
     duration_s: float,
     earliest: datetime,
     latest: datetime,
-    taken: Sequence[tuple[datetime, datetime]] = (),
+    taken: Sequence[Span] = (),
 ) -> Window | None:
     """Find the quietest window that is long enough; of windows about as quiet, the earliest.
 
@@ -143,39 +148,38 @@ def find_window(
     """
     zone = ZoneInfo(week.timezone)
     hours = max(math.ceil((duration_s + BESIDES_S) / 3600.0), 1)
-    starts = _hours_between(earliest.astimezone(zone), latest.astimezone(zone))
-    free = [
-        at for at in starts if at + hours * _HOUR <= latest and not Window(at, at + hours * _HOUR, None).touches(taken)
-    ]
-    if not free:
+    # Counted in seconds: an hour that the clock skips or repeats is no trap there. Local hours may begin at half past.
+    part_s = int((earliest.astimezone(zone).utcoffset() or timedelta()).total_seconds()) % 3600
+    first_s, end_s = math.ceil((earliest.timestamp() + part_s) / 3600.0) * 3600 - part_s, latest.timestamp()
+    slots = np.arange(first_s, min(end_s, first_s + 3600.0 * _MOST_HOURS), 3600.0)
+    free = _free(slots, hours, end_s, taken)
+    if not len(free):
         return None
+    local = pd.to_datetime(slots, unit="s", utc=True).tz_convert(week.timezone)
     share = week.business(path)
     if share is None:
         # Nothing tells when it is quiet: the night is where it usually is.
-        nights = [at for at in free if at.astimezone(zone).hour == 3]
-        return _window((nights or free)[0], hours, None, zone)
-    busiest = np.array([max(share[_hour_of_week(at + k * _HOUR, zone)] for k in range(hours)) for at in free])
-    best = int(np.flatnonzero(busiest <= busiest.min() + AS_GOOD)[0])
-    # Within one stretch of about equal hours the quietest one costs nothing: it is the same night.
-    near = [k for k in range(best, len(free)) if free[k] - free[best] < timedelta(hours=12)]
-    best = min(near, key=lambda k: (busiest[k], k))
-    return _window(free[best], hours, float(busiest[best]), zone)
+        night = free[local[free].hour == _USUAL_NIGHT]
+        return _window(slots[(night if len(night) else free)[0]], hours, None, zone)
+    of_week = share[local.day_of_week.to_numpy() * 24 + local.hour.to_numpy()]
+    busiest = sliding_window_view(of_week, hours).max(axis=1)[free]
+    first = int(np.flatnonzero(busiest <= busiest.min() + AS_GOOD)[0])
+    # Within the same night the quietest hour costs nothing.
+    near = (slots[free] >= slots[free[first]]) & (slots[free] < slots[free[first]] + _SAME_NIGHT_S)
+    best = int(np.argmin(np.where(near, busiest, np.inf)))
+    return _window(slots[free[best]], hours, float(busiest[best]), zone)
 
 
-def _window(at: datetime, hours: int, business: float | None, zone: ZoneInfo) -> Window:
-    return Window(at.astimezone(zone), (at + hours * _HOUR).astimezone(zone), business)
+def _free(slots: NDArray[np.float64], hours: int, end_s: float, taken: Sequence[Span]) -> NDArray[np.intp]:
+    """Places of the hours at which a window of some hours may begin."""
+    if len(slots) < hours:
+        return np.zeros(0, dtype=np.intp)
+    blocked = slots + 3600.0 > end_s
+    for start, end in taken:
+        blocked |= (slots < end.timestamp()) & (slots + 3600.0 > start.timestamp())
+    return np.flatnonzero(~sliding_window_view(blocked, hours).any(axis=1))
 
 
-def _hours_between(earliest: datetime, latest: datetime) -> list[datetime]:
-    # Counted in UTC: an hour that the clock skips or repeats is no trap there.
-    utc = ZoneInfo("UTC")
-    at = earliest.astimezone(utc)
-    if at.minute or at.second or at.microsecond:
-        at = at.replace(minute=0, second=0, microsecond=0) + _HOUR
-    count = max(int((latest.astimezone(utc) - at) / _HOUR), 0)
-    return [at + k * _HOUR for k in range(min(count, 24 * 400))]
-
-
-def _hour_of_week(at: datetime, zone: ZoneInfo) -> int:
-    local = at.astimezone(zone)
-    return local.weekday() * 24 + local.hour
+def _window(start_s: float, hours: int, business: float | None, zone: ZoneInfo) -> Window:
+    start = datetime.fromtimestamp(float(start_s), zone)
+    return Window(start, datetime.fromtimestamp(float(start_s) + 3600.0 * hours, zone), business)

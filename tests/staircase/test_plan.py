@@ -86,6 +86,18 @@ def test_windows_keep_clear_of_freeze_promotions_and_the_first_day(plan: LoadTes
     assert plan["db"].window.business < 0.3  # type: ignore[union-attr]
 
 
+def test_no_two_tests_touch_at_once(plan: LoadTestPlan) -> None:
+    touched = {"db": {"db", "cart"}, "mail": {"mail", "cart"}, "cart": {"cart", "db", "mail", "shop"}}
+    touched |= {"shop": {"shop", "cart", "db", "mail", "bank"}}
+    tests = [test for test in plan if test.service in touched]
+    for one in tests:
+        for other in tests:
+            if one is not other and touched[one.service] & touched[other.service]:
+                assert one.window is not None
+                assert other.window is not None
+                assert not one.window.touches([(other.window.starts_at, other.window.ends_at)])
+
+
 def test_no_room_is_said_and_not_hidden() -> None:
     crowded = make(as_of=date(2026, 11, 7))
     assert all(test.window is None for test in crowded)

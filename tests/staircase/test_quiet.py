@@ -141,6 +141,14 @@ def test_a_clock_change_neither_skips_nor_doubles_a_window() -> None:
         assert (found.ends_at.astimezone(UTC) - found.starts_at.astimezone(UTC)) == timedelta(hours=2)
 
 
+def test_hours_begin_where_the_zones_do() -> None:
+    kolkata = Week(("a",), daily(4)[None, :], "Asia/Kolkata")
+    begins = datetime(2026, 10, 20, 12, tzinfo=ZoneInfo("Asia/Kolkata"))
+    found = find_window(kolkata, ["a"], duration_s=60, earliest=begins, latest=begins + timedelta(days=3))
+    assert found is not None
+    assert found.starts_at.isoformat() == "2026-10-21T04:00:00+05:30"
+
+
 def test_the_typical_week_is_a_median_of_local_hours() -> None:
     first = pd.Timestamp("2026-09-21", tz=ZONE)  # a Monday
     hours = pd.date_range(first, periods=4 * HOURS_OF_WEEK, freq="h")
