@@ -93,7 +93,10 @@ class LoadTestPlan(Result):
     why: Mapping[str, tuple[str, ...]]
     assumptions: tuple[str, ...]
 
-    units: ClassVar[dict[str, str]] = {"target_qps": "requests/s", "top_qps": "requests/s", "minutes": "min"}
+    units: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("target_qps", "holds_qps", "ends_qps", "top_qps"), "requests/s"),
+        "minutes": "min",
+    }
 
     def __getitem__(self, service: str) -> PlannedTest:
         for test in self.tests:
@@ -119,12 +122,15 @@ class LoadTestPlan(Result):
         return f"{len(self.tests)} load tests before {self.promotion}: {hours:.1f} hours of load on {nights} days{late}"
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a test, in order."""
+        """One row a test, in order.
+
+        `holds_qps` and `ends_qps` are what is known of the instances under test before it: 5 % and 95 % quantile.
+        """
         import pandas as pd
 
         columns = [
-            "order", "service", "target_qps", "top_qps", "instances", "steps", "minutes", "starts_at", "ends_at",
-            "business", "tightest_downstream", "told", "warnings",
+            "order", "service", "target_qps", "holds_qps", "ends_qps", "top_qps", "instances", "steps", "minutes",
+            "starts_at", "ends_at", "business", "tightest_downstream", "told", "warnings",
         ]  # fmt: skip
         return pd.DataFrame([_row(test) for test in self.tests], columns=columns)
 
@@ -145,6 +151,8 @@ def _row(test: PlannedTest) -> dict[str, Any]:
         "order": test.order,
         "service": test.service,
         "target_qps": stairs.target_qps,
+        "holds_qps": stairs.known.low,
+        "ends_qps": stairs.known.high,
         "top_qps": stairs.offered_qps[-1],
         "instances": stairs.instances,
         "steps": len(stairs.offered_qps),

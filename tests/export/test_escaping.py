@@ -118,4 +118,3 @@ def test_the_k6_script_holds_the_name_as_data(name: str, tmp_path: Path) -> None
 def test_what_was_not_given_is_not_in_the_files() -> None:
     text = locust_file(make_test()) + k6_script(make_test())
     assert "__PLAN__" not in text
-    assert "/tmp" not in text

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import math
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -142,6 +145,37 @@ def test_what_the_monitoring_sees_ends_the_test(load_file: Load) -> None:
     assert file.watched()["rule"] == "monitoring"
 
 
+def test_prometheus_is_asked_and_its_largest_value_counts(load_file: Load) -> None:
+    asked: list[str] = []
+    result = [{"value": [0, "0.2"]}, {"value": [0, "0.7"]}, {"value": [0, "NaN"]}]
+
+    class Prometheus(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(parse_qs(urlsplit(self.path).query)["query"][0])
+            body = json.dumps({"status": "success", "data": {"result": result}}).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    query = 'max(rate(cpu{job="a&b"}[1m]))'
+    with HTTPServer(("127.0.0.1", 0), Prometheus) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        file = load_file(make_test(), PROMETHEUS=url, CPU_QUERY=query)
+        file.look()
+        result.clear()
+        file.look()
+        server.shutdown()
+    assert asked == [query, query]
+    assert file.WATCH["cpu_fraction"] == [(-1, 0.7)]
+    assert not file.WATCH["gc_pause_fraction"]
+    with pytest.raises(OSError, match="refused"):
+        file.look()
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     bad=st.integers(0, 3),
@@ -177,6 +211,8 @@ def test_time_under_way_is_added_up_exactly(load_file: Load) -> None:
     file.TALLY.flight(-1)
     busy = [file.TALLY.over(0, k, k + 1)[0]["busy_s"] for k in range(3)]
     assert busy == pytest.approx([1.0, 2.0, 1.25])
+    file.TALLY.flight(1, since=file.clock.now - 0.125)  # due before it left
+    assert file.TALLY.over(0, 2, 3)[0]["busy_s"] == pytest.approx(1.375)
 
 
 def test_workers_add_up(load_file: Load) -> None:
