@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from capacity.retrospective import review
     from capacity.saturation import fit_curve, fit_saturation
     from capacity.settings import Risk, Settings
+    from capacity.staircase import plan_load_tests
     from capacity.workspace import Workspace, create_workspace
 
 _HOMES = {
@@ -59,6 +60,7 @@ _HOMES = {
     "forecast_peaks": "capacity.peaks",
     "make_company": "capacity.demo",
     "make_plan": "capacity.plan",
+    "plan_load_tests": "capacity.staircase",
     "plan_promotion": "capacity.flow",
     "rehearse": "capacity.rehearsal",
     "review": "capacity.retrospective",
@@ -92,6 +94,7 @@ __all__ = [
     "forecast_peaks",
     "make_company",
     "make_plan",
+    "plan_load_tests",
     "plan_promotion",
     "rehearse",
     "review",

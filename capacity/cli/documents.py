@@ -1,5 +1,6 @@
 """Results as objects for programs, with the field names of the file contracts."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from capacity.loadtest import LoadTest
     from capacity.peaks import Peaks
     from capacity.saturation import Curves
+    from capacity.staircase import LoadTestPlan, PlannedTest
 
 _THREE = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 _FOUR = _THREE | {"q99": 0.99}
@@ -120,6 +122,42 @@ def loadtest_document(test: "LoadTest") -> dict[str, Any]:
         "gates": gates,
         "notes": test.notes,
         "broken": broken,
+    }
+
+
+def loadtest_plan_document(
+    plan: "LoadTestPlan", tests: "tuple[PlannedTest, ...]", files: "dict[str, list[str]]"
+) -> dict[str, Any]:
+    """Return load tests to run, in order."""
+    return {
+        "promotion": plan.promotion,
+        "as_of": plan.as_of,
+        "timezone": plan.timezone,
+        "tests": [_planned_test(test) | {"why": plan.why[test.service], "files": files.get(test.service, [])}
+                  for test in tests],
+        "left_out": plan.left_out,
+        "assumptions": plan.assumptions,
+    }  # fmt: skip
+
+
+def _planned_test(test: "PlannedTest") -> dict[str, Any]:
+    stairs, window = test.staircase, test.window
+    return {
+        "order": test.order,
+        "level": test.level,
+        "service": test.service,
+        "target_qps": stairs.target_qps,
+        "instances": stairs.instances,
+        "warm_up_s": stairs.warm_up_s,
+        "steps": [
+            {"offered_qps": rate, "seconds": s} for rate, s in zip(stairs.offered_qps, stairs.seconds, strict=True)
+        ],
+        "stop_rules": [asdict(rule) for rule in stairs.stop_rules],
+        "window": None if window is None else asdict(window),
+        "downstream": [asdict(one) | {"is_safe": one.is_safe} for one in test.downstream],
+        "told": [asdict(told) for told in test.told],
+        "warnings": test.warnings,
+        "next_step": test.next_step or None,
     }
 
 

@@ -1,4 +1,4 @@
-"""Know: services, forecast, backtest, load tests, saturation."""
+"""Know: services, forecast, backtest, saturation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,16 +1,18 @@
-"""Load tests: read what a tool wrote."""
+"""Know, from load tests: read those that ran, plan those to run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from capacity.cli.output import print_json, print_lines, print_table
-from capacity.errors import InputError, Problem
+from capacity.cli.output import common_options, print_json, print_lines, print_table, progress
+from capacity.errors import InputError, NotCoveredError, Problem, UsageError
 
 if TYPE_CHECKING:
     from capacity.loadtest import LoadTest
     from capacity.loadtest.gate import Gate
+    from capacity.staircase import LoadTestPlan, PlannedTest
+    from capacity.workspace import Workspace
 
 _WORST_FIRST = ("excluded", "bounded", "flagged", "unknown", "ok")
 _MOST_STEPS_NAMED = 6
@@ -18,7 +20,7 @@ _MOST_STEPS_NAMED = 6
 
 @click.group()
 def loadtest() -> None:
-    """Read load tests and say what they are worth."""
+    """Read load tests and say what they are worth; plan the next ones."""
 
 
 @loadtest.command()
@@ -62,7 +64,7 @@ def read(
     if as_json:
         print_json("loadtest", loadtest_document(test))
         return
-    _show(test)
+    _show_run(test)
     print_lines("Next", following)
 
 
@@ -90,7 +92,7 @@ def _write_run(path: Path, text: str) -> list[str]:
     ]
 
 
-def _show(test: "LoadTest") -> None:
+def _show_run(test: "LoadTest") -> None:
     click.echo(repr(test))
     for note in test.notes:
         click.echo(f"  {note}")
@@ -115,3 +117,120 @@ def _say(gates: "list[Gate]") -> str:
     says = f": {first.says}" if first.says else ""
     remedy = f" → {first.remedy}" if first.remedy and first.verdict != "ok" else ""
     return f"{first.name}: {first.verdict}{where}{says}{remedy}"
+
+
+@loadtest.command()
+@click.argument("promotion")
+@click.option("--service", "service", default=None, metavar="NAME", help="Only the test of this service.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write each test into this folder, as a Locust file and as a k6 script.",
+)
+@common_options
+def plan(ws: "Workspace", promotion: str, service: str | None, out: Path | None, as_json: bool) -> None:
+    """Plan the load tests before PROMOTION: targets, steps, stop rules, windows, order, who is told."""
+    from capacity.cli.documents import loadtest_plan_document
+
+    planned = _planned(ws, promotion)
+    tests = tuple(planned) if service is None else (planned[ws.services[service].name],)
+    files = _write(tests, out) if out is not None else {}
+    if as_json:
+        print_json("loadtest-plan", loadtest_plan_document(planned, tests, files))
+        return
+    click.echo(repr(planned))
+    frame = planned.to_frame()
+    names = [test.service for test in tests]
+    print_table(frame[frame["service"].isin(names)], title="In this order", units=planned.units)
+    for test in tests:
+        if service is not None:
+            _show_planned(test)
+        print_lines(f"Mind, {test.service}", list(test.warnings))
+    if service is not None:
+        print_lines("Why", list(planned.why[service]))
+    else:
+        print_lines("Not tested", list(planned.left_out.values()))
+    print_lines("Assumed", list(planned.assumptions))
+    if files:
+        written = sum(map(len, files.values()))
+        click.echo(f"\n{written} files are in {out}; the header of each says how to run it and how to read it back.")
+
+
+def _planned(ws: "Workspace", promotion: str) -> "LoadTestPlan":
+    from capacity.forecast import forecast_demand
+    from capacity.peaks import forecast_peaks
+    from capacity.saturation import fit_saturation
+    from capacity.staircase import plan_load_tests
+
+    subject = ws.promotions[promotion]
+    services, traffic = ws.services.for_promotion(subject), ws.traffic()
+    with progress("Forecasting DAU and DAT") as step:
+        demand = forecast_demand(ws.daily_activity(), subject, promotions=ws.promotions, lessons=ws.lessons)
+        step("Forecasting each service's worst second")
+        peaks = forecast_peaks(demand, traffic, services=services, lessons=ws.lessons)
+        step("Fitting load tests")
+        curves = fit_saturation(ws.load_tests(), services, traffic=traffic, lessons=ws.lessons)
+        step("Finding quiet hours")
+        return plan_load_tests(
+            subject,
+            peaks,
+            curves,
+            services=services,
+            traffic=traffic,
+            promotions=ws.promotions,
+            fleet=_fleet(ws, promotion),
+        )
+
+
+def _fleet(ws: "Workspace", promotion: str) -> dict[str, int] | None:
+    """Return the instances of the plan, if there is one, that are left after a zone loss: they share the peak."""
+    try:
+        planned = ws.plan(promotion).document["services"]
+    except NotCoveredError:
+        return None
+    left = {}
+    for name, one in planned.items():
+        count, zones = int(one.get("instances") or 0), ws.services[name].zones if name in ws.services else 1
+        if count > 0:
+            left[name] = max(count - -(-count // zones) * ws.risk.zone_losses, 1)
+    return left
+
+
+def _write(tests: "tuple[PlannedTest, ...]", out: Path) -> dict[str, list[str]]:
+    from capacity.display import safe_slug
+    from capacity.document import write_text
+    from capacity.export import k6_script, locust_file
+
+    texts: dict[Path, str] = {}
+    files: dict[str, list[str]] = {}
+    for test in tests:
+        stem = f"{test.order:02d}-{safe_slug(test.service)}"
+        made = {
+            f"{stem}.locustfile.py": locust_file(test.staircase, limits=test.ceilings),
+            f"{stem}.k6.js": k6_script(test.staircase, limits=test.ceilings),
+        }
+        files[test.service] = list(made)
+        texts |= {out / name: text for name, text in made.items()}
+    changed = [path.name for path, text in texts.items() if path.exists() and path.read_text(encoding="utf-8") != text]
+    if changed:
+        raise UsageError(
+            f"{out} holds other files of the names {', '.join(changed)}",
+            remedy="name an empty folder, or move them away",
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    for path, text in texts.items():
+        write_text(path, text)
+    return files
+
+
+def _show_planned(test: "PlannedTest") -> None:
+    print_table(test.staircase.to_frame(), title=f"Steps of {test.service}", units=test.staircase.units)
+    rules = [f"{_limit(rule.watches, rule.limit)} ({rule.judged.replace('_', ' ')}): {rule.says}"
+             for rule in test.staircase.stop_rules]  # fmt: skip
+    print_lines("It ends at any of", rules)
+    print_lines("Told before", [f"{told.who}: {told.why}" for told in test.told])
+
+
+def _limit(watches: str, limit: float) -> str:
+    sign = {"offered_qps": "at", "achieved_share": "below"}.get(watches, "above")
+    return f"{watches} {sign} {limit:g}"

@@ -16,7 +16,7 @@ VERBS: Mapping[str, tuple[str, str, str]] = {
     "services": ("Know", "capacity.cli.know:services", "Show the service catalogue, or draft it from traffic."),
     "forecast": ("Know", "capacity.cli.know:forecast", "Forecast DAU, DAT and each service's worst second."),
     "backtest": ("Know", "capacity.cli.know:backtest", "Judge the forecast on past days and promotions."),
-    "loadtest": ("Know", "capacity.cli.loadtest:loadtest", "Read load tests and say what they are worth."),
+    "loadtest": ("Know", "capacity.cli.loadtest:loadtest", "Read load tests, and plan the next ones."),
     "saturation": ("Know", "capacity.cli.know:saturation", "Find what each service can take at its SLO."),
     "plan": ("Decide", "capacity.cli.decide:plan", "Derive instances, limits and degradation; sign them."),
     "rehearse": ("Decide", "capacity.cli.decide:rehearse", "Play a plan second by second, with faults."),
