@@ -29,11 +29,14 @@ class KneeService:
         How long each request kept its slot, as the service itself measured it.
     failing
         Share of requests that are answered with an error.
+    stood_still_s
+        The longest time by which the machine woke the service too late.
     """
 
     failing: float = 0.0
     held_s: list[float] = field(default_factory=list)
     port: int = 0
+    stood_still_s: float = 0.0
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -57,6 +60,7 @@ class KneeService:
         self._slots = asyncio.Semaphore(SLOTS)
         server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024))
         self.port = server.sockets[0].getsockname()[1]
+        self._beat = self._loop.create_task(self._watch())
         ready.set()
         self._loop.run_forever()
         server.close()
@@ -65,6 +69,12 @@ class KneeService:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self._loop.close()
+
+    async def _watch(self) -> None:
+        while True:
+            due = self._loop.time() + 0.02
+            await asyncio.sleep(0.02)
+            self.stood_still_s = max(self.stood_still_s, self._loop.time() - due)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -26,6 +26,9 @@ SERVICE = Service.model_validate(
 # Long enough near the end for a percentile whose requests share a queue; the last one breaks the objective.
 STEPS = {80.0: 4.0, 124.0: 7.0, 145.0: 12.0, 160.0: 24.0, 172.0: 24.0, 182.0: 20.0}
 
+# A third of a request's time: shorter pauses move a percentile by less than what is asked of the capacity.
+STOOD_STILL_S = 0.03
+
 
 @pytest.fixture(scope="session")
 def locust() -> str:
@@ -50,9 +53,24 @@ def run(locust: str, folder: Path, service: KneeService, steps: dict[float, floa
     )
 
 
+def undisturbed(locust: str, folder: Path) -> tuple[KneeService, subprocess.CompletedProcess[str], Path]:
+    """Run until the machine did not stand still meanwhile: its pauses are no finding about the program."""
+    worst = []
+    for attempt in range(3):
+        place = folder / f"attempt-{attempt}"
+        place.mkdir()
+        with KneeService() as service:
+            done = run(locust, place, service, STEPS)
+        worst.append(service.stood_still_s)
+        if service.stood_still_s < STOOD_STILL_S:
+            return service, done, place
+    pytest.skip(
+        f"needs a machine that does not stand still; it did for {1e3 * min(worst):.0f} ms in each of three runs"
+    )
+
+
 def test_capacity_is_read_back_within_five_percent(locust: str, tmp_path: Path) -> None:
-    with KneeService() as service:
-        done = run(locust, tmp_path, service, STEPS)
+    service, done, tmp_path = undisturbed(locust, tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert '"rule": "p95_ms"' in (tmp_path / "run" / "stop.json").read_text(encoding="utf-8")
 
