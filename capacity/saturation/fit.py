@@ -11,16 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from capacity.errors import InputError, Problem, did_you_mean
 from capacity.result import Result
-from capacity.saturation.compete import contest, fit_family
-from capacity.saturation.families import COMPETING, FAMILIES
-from capacity.saturation.leastsquares import fit_batch
+from capacity.saturation.families import FAMILIES
+from capacity.saturation.points import LARGEST
+from capacity.saturation.resample import parameter_draws
+from capacity.saturation.stack import StackFit, fit_stack
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-
-_LARGEST = 1e15
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class CurveFit(Result):
     def predict(self, load: ArrayLike) -> Array:
         """Throughput at any loads, same shape as ``load``."""
         at = np.asarray(load, dtype=float)
-        return FAMILIES[self.family].predict(self._vector, at.reshape(1, -1)).reshape(at.shape)
+        return np.asarray(FAMILIES[self.family].predict(self._vector, at.reshape(1, -1)).reshape(at.shape))
 
     def residuals(self) -> Array:
         """Observed minus fitted throughput, in the order of ``load``."""
@@ -90,22 +89,9 @@ class CurveFit(Result):
         The noise has the size of the residuals, itself uncertain as it is with few points, and larger where the
         residuals follow one another, the sign of a curve of the wrong shape. Refits keep the bounds.
         """
-        family, theta = FAMILIES[self.family], self._vector
-        free = len(self.load) - theta.shape[1]
-        if free < 1:
-            return np.full((n, theta.shape[1]), np.nan)
-        rng = np.random.default_rng(seed)
-        residual = self.residuals()
-        sd = np.sqrt(residual @ residual / free) * _misfit_inflation(residual)
-        unsure = np.sqrt(free / rng.chisquare(free, size=(n, 1)))
-        unit = max(float(self.throughput.max()), 1e-300)
-        scale = unit ** np.array(family.scale_power, dtype=float)
-        load = np.tile(self.load, (n, 1))
-        high = family.high(load)
-        start = np.clip(np.tile(theta / scale, (n, 1)), np.array(family.low), high)
-        y = (self.predict(self.load) + sd * unsure * rng.standard_normal((n, len(self.load)))) / unit
-        found = fit_batch(family.rough, load, y, start=start, low=np.array(family.low), high=high, iterations=15)
-        return family.settle(found.parameters * scale, load)
+        family = FAMILIES[self.family]
+        drawn = parameter_draws(family, self._vector, self.load[None], self.throughput[None], n=n, seed=seed)
+        return np.asarray(drawn[0])
 
     def interval(self, level: float = 0.9, *, n: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Interval of every parameter.
@@ -161,15 +147,6 @@ class CurveFit(Result):
         )
 
 
-def _misfit_inflation(residual: Array) -> float:
-    """How much the noise must grow because residuals of neighbouring loads go together."""
-    total = float(residual @ residual)
-    if len(residual) < 5 or total <= 0:
-        return 1.0
-    r = float(np.clip(residual[1:] @ residual[:-1] / total, 0.0, 0.8))
-    return float(np.sqrt((1 + r) / (1 - r)))
-
-
 def _checked(load: ArrayLike, throughput: ArrayLike) -> tuple[Array, Array]:
     arrays: dict[str, Array] = {}
     problems: list[Problem] = []
@@ -185,9 +162,9 @@ def _checked(load: ArrayLike, throughput: ArrayLike) -> tuple[Array, Array]:
         elif not np.isfinite(values).all():
             where = int(np.flatnonzero(~np.isfinite(values))[0])
             problems.append(Problem(f"{name}[{where}]", str(values[where]), "a finite number", "leave the step out"))
-        elif (values < 0).any() or (values > _LARGEST).any():
-            where = int(np.flatnonzero((values < 0) | (values > _LARGEST))[0])
-            problems.append(Problem(f"{name}[{where}]", f"{values[where]:g}", f"between 0 and {_LARGEST:g}"))
+        elif (values < 0).any() or (values > LARGEST).any():
+            where = int(np.flatnonzero((values < 0) | (values > LARGEST))[0])
+            problems.append(Problem(f"{name}[{where}]", f"{values[where]:g}", f"between 0 and {LARGEST:g}"))
         elif name == "load" and (values == 0).any():
             problems.append(Problem("load", "0", "above 0", "leave out steps without load"))
     if not problems and arrays["load"].shape != arrays["throughput"].shape:
@@ -236,31 +213,40 @@ def fit_curve(load: ArrayLike, throughput: ArrayLike, *, family: str | None = No
     .. [1] N. J. Gunther, "Guerrilla Capacity Planning", 2007 (the data: SPEC SDM91).
     """
     x, y = _checked(load, throughput)
+    check_family(family)
+    fit = curve_of(fit_stack(x[None, :], y[None, :], family=family), 0)
+    needed = len(FAMILIES[fit.family].parameters)
+    if len(np.unique(x)) < needed:
+        raise InputError(
+            f"too few points for the {fit.family} curve",
+            problems=[
+                Problem("load", f"{len(np.unique(x))} distinct", f"{needed} or more", "run more steps, or use 'linear'")
+            ],
+        )
+    return fit
+
+
+def check_family(family: str | None) -> None:
+    """Refuse a family that does not exist."""
     if family is not None and family not in FAMILIES:
         raise InputError(
             "unknown curve family",
             problems=[Problem("family", repr(family), ", ".join(FAMILIES), did_you_mean(str(family), FAMILIES))],
         )
-    if family is None:
-        judged = contest(x, y, families=COMPETING)
-        name, weights, errors = judged.winner, judged.weights, judged.held_out_error
-    else:
-        name, weights, errors = family, {family: 1.0}, contest(x, y, families=[family]).held_out_error
-    needed = len(FAMILIES[name].parameters)
-    if len(np.unique(x)) < needed:
-        raise InputError(
-            f"too few points for the {name} curve",
-            problems=[
-                Problem("load", f"{len(np.unique(x))} distinct", f"{needed} or more", "run more steps, or use 'linear'")
-            ],
-        )
-    return _fitted(name, x, y, weights=weights, errors=errors)
 
 
-def _fitted(name: str, x: Array, y: Array, *, weights: Mapping[str, float], errors: Mapping[str, float]) -> CurveFit:
-    theta = fit_family(FAMILIES[name], x[None, :], y[None, :], exact=True).parameters
-    fitted = FAMILIES[name].predict(theta, x[None, :])[0]
-    positive = y > 1e-9 * y.max()
-    misfit = float(np.sqrt(np.mean((fitted[positive] / y[positive] - 1.0) ** 2)))
-    values = dict(zip(FAMILIES[name].parameters, (float(v) for v in theta[0]), strict=True))
-    return CurveFit(name, values, x, y, misfit, dict(weights), dict(errors))
+def curve_of(stack: StackFit, row: int) -> CurveFit:
+    """Take one test out of a stack."""
+    name = stack.judged.families[int(stack.winner[row])]
+    values = dict(zip(FAMILIES[name].parameters, (float(v) for v in stack.parameters[name][row]), strict=True))
+    judged = stack.judged.of(row)
+    weights = judged.weights if name in judged.weights else {name: 1.0}
+    return CurveFit(
+        name,
+        values,
+        stack.load[row],
+        stack.throughput[row],
+        float(stack.misfit[row]),
+        weights,
+        judged.held_out_error,
+    )

@@ -32,8 +32,12 @@ class Family(ABC):
         return self.predict(parameters, load)
 
     @abstractmethod
+    def slopes(self, parameters: Array, load: Array, at: Array) -> Array:
+        """Give the derivatives (P, B, n) of throughput by each parameter; ``at`` is the throughput there."""
+
+    @abstractmethod
     def starts(self, load: Array, throughput: Array) -> Array:
-        """Give starting parameters (B, K, P) for the least-squares search."""
+        """Give starting parameters (B, K, P) for the least-squares search; their size need not be right."""
 
     @abstractmethod
     def peak(self, parameters: Array) -> tuple[Array, Array]:
