@@ -1,10 +1,10 @@
-"""Run benchmarks by name: companies, online_retail, intraday; forecast (beside peers, half an hour) by name only."""
+"""Run benchmarks by name: companies, online_retail, intraday; forecast (beside peers) and curves by name only."""
 
 import argparse
 from functools import partial
 from pathlib import Path
 
-from benchmarks import companies, forecast, intraday, online_retail
+from benchmarks import companies, curves, forecast, intraday, online_retail
 from benchmarks.peers.ask import PEERS, PEERS_PYTHON
 from benchmarks.peers.companies import forecast_companies
 
@@ -16,7 +16,7 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="companies, online_retail, intraday, forecast; all but forecast by default",
+        help="companies, online_retail, intraday, forecast, curves; the first three by default",
     )
     parser.add_argument("--companies", type=int, default=50, help="how many simulated companies of each family")
     parser.add_argument("--family", choices=[*companies.FAMILIES], help="which family of companies; both without it")
@@ -35,6 +35,7 @@ def main() -> None:
         metavar="SERIES",
         help="of forecast: also so many series (100,000) in blocks from Parquet",
     )
+    parser.add_argument("--services", type=int, default=10_000, help="of curves: how many services")
     chosen = parser.parse_args()
     names = chosen.names or ["companies", "online_retail", "intraday"]
     if "companies" in names:
@@ -46,6 +47,8 @@ def main() -> None:
         print(online_retail.run(chosen.real_data))
     if "intraday" in names:
         print(intraday.run(chosen.real_data))
+    if "curves" in names:
+        print(curves.run(count=chosen.services))
     if "forecast" in names:
         python, data = chosen.peers_python, chosen.real_data
         print(forecast.run(data, python, peers=chosen.peers, parts=chosen.parts, large_series=chosen.large))

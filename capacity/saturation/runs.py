@@ -37,9 +37,14 @@ class RunCapacity:
     most_qps
         What the stated rule allows to be quoted where the end was not seen.
     spread
-        Log standard deviation for what the run cannot know: other nights, other instances, another version.
-    loss
-        Scale of the half-normal by which the run may flatter.
+        Log standard deviation for what is this run's own: its night, its instances, its few steps.
+    shared
+        By cause, log standard deviation of what it has in common with other runs of the service that share the cause:
+        the version, the instance type, being read through an open queue.
+    losses
+        By cause, scale of the half-normal by which it and others that share the cause may flatter.
+    instances, version, mix
+        What was under test, and the share of each kind of request.
     production
         Whether it ran in production.
     gates
@@ -57,7 +62,11 @@ class RunCapacity:
     upper_qps: float
     most_qps: float
     spread: float
-    loss: float
+    shared: Mapping[str, float]
+    losses: Mapping[str, float]
+    instances: int
+    version: str | None
+    mix: Mapping[str, float]
     production: bool
     same_type: bool
     started_s: float
@@ -145,7 +154,8 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
     evidence: Literal["measured", "bounded"] = "measured" if seen and not few and not latency_unknown else "bounded"
     compared = against_catalogue(test, service)
     unseen = not found.is_open and service.slo.error_fraction is not None
-    spread, loss = _uncertainty(test, compared, few=few, is_open=found.is_open, refusals_unseen=unseen)
+    shared = _shared(test, compared, is_open=found.is_open)
+    losses = _losses(test, refusals_unseen=unseen)
     # What held in an open test held; a closed one is read through a model that may be wrong.
     lower = found.highest_good_qps * (1.0 if found.is_open else 1.0 - 2.0 * rules.CLOSED_SPREAD)
     return RunCapacity(
@@ -155,8 +165,12 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
         lower_qps=lower,
         upper_qps=upper,
         most_qps=most,
-        spread=spread,
-        loss=loss,
+        spread=_own_spread(test, few=few),
+        shared=shared,
+        losses=losses,
+        instances=test.instances,
+        version=test.version,
+        mix=dict(test.mix or {}),
         production=test.is_production,
         same_type=not any(g.name == "instance_type_changed" for g in compared),
         started_s=test.started_at.timestamp() if test.started_at is not None else float("nan"),
@@ -185,19 +199,25 @@ def against_catalogue(test: LoadTest, service: Service) -> tuple[Gate, ...]:
     return tuple(gates)
 
 
-def _uncertainty(
-    test: LoadTest, gates: tuple[Gate, ...], *, few: bool, is_open: bool, refusals_unseen: bool
-) -> tuple[float, float]:
-    """Log standard deviation of what the run cannot know, and the half-normal scale by which it may flatter."""
-    names = {g.name for g in gates}
+def _own_spread(test: LoadTest, *, few: bool) -> float:
+    """Log standard deviation that other runs average out."""
     terms = [rules.RUN_SPREAD, rules.INSTANCE_SPREAD / np.sqrt(test.instances)]
-    terms += [rules.VERSION_SPREAD] if "version_changed" in names else []
-    terms += [rules.INSTANCE_TYPE_SPREAD] if "instance_type_changed" in names else []
-    terms += [rules.FEW_STEPS_SPREAD] if few else []
-    terms += [] if is_open else [rules.CLOSED_SPREAD]
-    loss = [rules.MOCKED_LOSS] if test.mocked else []
-    loss += [rules.CLOSED_LOSS] if refusals_unseen else []
-    return float(np.linalg.norm(terms)), float(np.linalg.norm(loss))
+    return float(np.linalg.norm([*terms, rules.FEW_STEPS_SPREAD] if few else terms))
+
+
+def _shared(test: LoadTest, gates: tuple[Gate, ...], *, is_open: bool) -> dict[str, float]:
+    """By cause, log standard deviation that more runs of the same kind do not average out."""
+    names = {g.name for g in gates}
+    found = {f"version {test.version}": rules.VERSION_SPREAD} if "version_changed" in names else {}
+    if "instance_type_changed" in names:
+        found[f"instance type {test.instance_type}"] = rules.INSTANCE_TYPE_SPREAD
+    return found if is_open else found | {"closed": rules.CLOSED_SPREAD}
+
+
+def _losses(test: LoadTest, *, refusals_unseen: bool) -> dict[str, float]:
+    """By cause, the half-normal scale by which the run may flatter."""
+    found = {"mocked": rules.MOCKED_LOSS} if test.mocked else {}
+    return found | ({"refusals": rules.CLOSED_LOSS} if refusals_unseen else {})
 
 
 def _curve_of(test: LoadTest) -> CurveFit | None:
