@@ -1,15 +1,15 @@
 """APIs that share a pool's instances: what tests of single ones and of mixes say of each.
 
 A request to API a costs c_a = 1/q_a of an instance's second, and a mix with shares m costs Σ m_a·c_a: the load λ
-fits n instances where Σ λ_a/q_a ≤ n. A test of a mix gives one such sum and no more. Costs start as unlike as APIs'
-costs are and are then moved, as little as it takes, until every test's sum is right: so a pool tested with the
-evening's mix is known as well as its test, whatever its single APIs cost, and one that meets another mix is less
-known the more the mixes differ.
+fits n instances where Σ λ_a/q_a ≤ n. A test of a mix gives one such sum and no more. So each sample draws costs as
+unlike as APIs' costs are, and moves them, as little as it takes, until every test's sum is what that sample says. A
+pool tested with the evening's mix is then known as well as its test, whatever its single APIs cost, and one that meets
+another mix is less known the more the mixes differ.
 
 References
 ----------
-.. [1] C. L. Byrne, "Iterative image reconstruction algorithms based on cross-entropy minimization", IEEE Trans. Image
-   Processing 2 (1993): the simultaneous multiplicative algebraic reconstruction used here.
+.. [1] J. M. Bardsley et al., "Randomize-then-optimize: a method for sampling from posterior distributions in nonlinear
+   inverse problems", SIAM J. Sci. Comput. 36 (2014).
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from capacity.loadtest import Gate
 from capacity.saturation import rules
+from capacity.saturation.leastsquares import fit_batch
 
 Array = NDArray[np.float64]
 
-_ROUNDS = 400
-_CLOSE = 1e-5
+_FARTHEST = 12.0
+"""Bound on a log cost's way from where it started; no API costs a hundred thousand times another."""
 
 
 def shares_of(mix: Mapping[str, float], *, service: str, members: Sequence[str]) -> Array:
@@ -76,16 +77,24 @@ def costs_of_apis(shares: Array, costs: Array, *, rng: np.random.Generator) -> A
     """
     seen = shares.sum(axis=0) > 0
     own = shares[:, seen]
-    start = np.exp(rules.API_COST_SPREAD * rng.standard_normal((len(costs), own.shape[1])))
-    found = start * costs.mean(axis=1, keepdims=True)
-    spread = np.log(costs).std(axis=0) + 1e-3
-    weight = np.clip(spread.min() / spread, 0.1, 1.0)
-    weight = weight / (weight @ own).max()
-    for _ in range(_ROUNDS):
-        gap = np.log(costs / (found @ own.T))
-        found = found * np.exp((gap * weight) @ own)
-        if np.abs(gap).max() < _CLOSE:
-            break
+    start = np.log(costs.mean(axis=1, keepdims=True)) + rules.API_COST_SPREAD * rng.standard_normal(
+        (len(costs), own.shape[1])
+    )
+    # How sure a test is against how unlike the APIs are; what is told exactly is met to a thousandth.
+    trust = rules.API_COST_SPREAD / (np.log(costs).std(axis=0) + 1e-3)
+    told = np.concatenate([np.log(costs) * trust, start], axis=1)
+
+    def model(logs: Array, _: Array) -> Array:
+        return np.concatenate([np.log(np.exp(logs) @ own.T) * trust, logs], axis=1)
+
+    def slopes(logs: Array, _: Array, at: Array) -> Array:
+        each = np.exp(logs)
+        of_tests = each[:, None, :] * own / (each @ own.T)[:, :, None] * trust[None, :, None]
+        of_start = np.broadcast_to(np.eye(own.shape[1]), (len(at), own.shape[1], own.shape[1]))
+        return np.concatenate([of_tests, of_start], axis=1).transpose(2, 0, 1)
+
+    bounds = start - _FARTHEST, start + _FARTHEST
+    found = np.exp(fit_batch(model, told, told, start=start, low=bounds[0], high=bounds[1], slopes=slopes).parameters)
     whole = np.full((len(costs), shares.shape[1]), np.nan)
     whole[:, seen] = found
     return whole
