@@ -148,7 +148,7 @@ def combine(service: str, runs: Sequence[RunCapacity], *, fleet: int, common: Co
     # What each sample's curve says that the run's fleet lost is given back before runs are weighed together.
     given_back = drawn + together.unforeseen(pair, rng=rng) - curves.log_efficiency(sizes)[curve]
     lone = np.exp(np.einsum("sk,sk->s", together.weights[pair], given_back))
-    scaling = _scaling(service, runs, centre, lone, together, curves, curve) if several else None
+    scaling = _scaling(service, runs, centre, lone, together, curves, curve, fleet) if several else None
     likely = together.probability.sum(axis=0)
     lost = curves.log_efficiency(sizes)
     expected = likely @ lost
@@ -172,6 +172,7 @@ def _scaling(
     together: Together,
     curves: Candidates,
     curve: NDArray[np.int64],
+    fleet: int,
 ) -> FleetScaling:
     likely = np.bincount(curves.family, weights=together.probability.sum(axis=0), minlength=3)
     return FleetScaling(
@@ -179,6 +180,7 @@ def _scaling(
         alpha=curves.alpha[curve],
         beta=curves.beta[curve],
         lone_qps=lone,
+        among=fleet,
         tested=tuple(sorted({r.instances for r in runs})),
         measured_qps={r.run: (r.instances, float(r.instances * np.exp(c))) for r, c in zip(runs, centre, strict=True)},
         weights={name: float(w) for name, w in zip(curves.names, likely, strict=True)},

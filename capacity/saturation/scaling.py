@@ -74,6 +74,8 @@ class FleetScaling(Result):
         Contention and coherence of the fleet, (S,); both 0 where nothing is shared.
     lone_qps
         Capacity of one instance alone, requests/s, (S,).
+    among
+        Instances among which one takes the ``instance_capacity_qps`` of `Curves`: as many as run today.
     tested
         Sizes of the fleets that were tested, rising.
     measured_qps
@@ -86,6 +88,7 @@ class FleetScaling(Result):
     alpha: Array
     beta: Array
     lone_qps: Array
+    among: int
     tested: tuple[int, ...]
     measured_qps: Mapping[str, tuple[int, float]]
     weights: Mapping[str, float]
@@ -136,6 +139,7 @@ class FleetScaling(Result):
     def to_plain(self) -> dict[str, Any]:
         """Everything but the samples, for files."""
         return {
+            "among": self.among,
             "tested": list(self.tested),
             "measured_qps": {run: [n, q] for run, (n, q) in self.measured_qps.items()},
             "weights": dict(self.weights),
@@ -150,7 +154,9 @@ class FleetScaling(Result):
         """Rebuild from `to_plain` and `to_samples`."""
         measured = {run: (int(n), float(q)) for run, (n, q) in plain["measured_qps"].items()}
         alpha, beta, lone_qps = samples
-        return cls(service, alpha, beta, lone_qps, tuple(plain["tested"]), measured, plain["weights"])
+        return cls(
+            service, alpha, beta, lone_qps, int(plain["among"]), tuple(plain["tested"]), measured, plain["weights"]
+        )
 
 
 @dataclass(frozen=True)
