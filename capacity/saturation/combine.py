@@ -112,7 +112,7 @@ class Combined:
     drift
         Between the runs; None for a single one.
     scaling
-        The fleet's curve; None where only one fleet size was tested.
+        The fleet's curve; None where the fleets tested are too alike.
     """
 
     qps: Array
@@ -140,7 +140,7 @@ def combine(service: str, runs: Sequence[RunCapacity], *, fleet: int, common: Co
     if len(runs) == 1:
         return Combined(np.exp(drawn[:, 0]), ())
     sizes = np.array([r.instances for r in runs], dtype=float)
-    several = len(set(sizes.tolist())) > 1
+    several = bool(sizes.max() >= rules.FLEET_SPAN * sizes.min())
     curves = candidates(int(sizes.max()) if several else 1)
     centre, covariance, ago = np.median(drawn, axis=0), common.covariance(runs), _years_ago(runs)
     together = weigh(centre, covariance, years=years_in_common(ago), instances=sizes, curves=curves)

@@ -62,7 +62,8 @@ class Curves(Result):
     drift
         Of services with several runs, whether their capacity moved between them.
     fleet_scaling
-        Of services tested with fleets of several sizes, the fleet's capacity against its instances.
+        Of services tested with fleets of which the largest is four times the smallest or more, the fleet's capacity
+        against its instances.
         ``instance_capacity_qps`` is then that of an instance among as many as run today; without such runs it is that
         of one among as many as were tested, and n instances are taken to take n times one.
     """

@@ -62,3 +62,7 @@ lie between 0.6 and 1.6 times the typical cost."""
 
 MIX_DIFFERS = 0.1
 """Share of requests that goes to another API than in the test, above which the mix is said to differ."""
+
+FLEET_SPAN = 4.0
+"""Largest over smallest fleet tested from which a fleet gets its own curve: twice as many show less of it than two
+nights differ by."""

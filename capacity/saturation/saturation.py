@@ -199,10 +199,9 @@ def _assumptions(
     single = [s for s, rs in runs.items() if len(rs) == 1]
     nights, machines = f"{rules.RUN_SPREAD:.1%}", f"{rules.INSTANCE_SPREAD:.1%}"
     add(f"one run only: nights are taken to differ by {nights}, instances by {machines}", single)
-    sizes = {s: {r.instances for r in rs} for s, rs in runs.items() if rs and not services[s].is_fixed}
-    same = [s for s, found in sizes.items() if len(found) == 1]
-    add("fleets of one size were tested: n instances are taken to take n times one", same)
     curved = [s for s, a in answers.items() if a.scaling is not None]
+    alike = [s for s, rs in runs.items() if rs and not services[s].is_fixed and s not in curved]
+    add("no fleets of widely different size were tested: n instances are taken to take n times one", alike)
     add("fleets of several sizes were tested: beyond the largest their own curve is extrapolated", curved)
     if ratio.services == 0:
         outside = [s for s, rs in runs.items() if rs and not any(r.production for r in rs)]

@@ -99,14 +99,21 @@ def test_capacity_is_of_an_instance_among_those_of_today() -> None:
         assert any("beyond the largest" in a for a in curves.assumptions)
 
 
+def test_a_fleet_much_larger_than_the_tested_ones_is_the_next_step() -> None:
+    service = SERVICE.model_copy(update={"instances": 40})
+    tests = [staircase(100.0, instances=n, run=f"r{n}", started_at=day(2026)) for n in (2, 8)]
+    assert fitted(*tests, service=service).next_step["s"].startswith("repeat with a larger fleet: 8 instances")
+
+
 def test_a_fleet_that_shares_nothing_is_a_line() -> None:
     curve = fitted(*[staircase(100.0, instances=n, run=f"r{n}") for n in (1, 2, 4, 8)]).fleet_scaling["s"]
     assert curve.weights["linear"] > curve.weights["amdahl"] > curve.weights["usl"]
     assert np.median(curve.fleet_capacity_qps(8)) == pytest.approx(800.0, rel=0.03)
 
 
-def test_one_fleet_size_is_an_assumption() -> None:
-    curves = fitted(staircase(100.0, instances=4), staircase(101.0, instances=4, run="again"))
+@pytest.mark.parametrize("other", [4, 6])
+def test_fleets_of_like_size_are_an_assumption(other: int) -> None:
+    curves = fitted(staircase(100.0, instances=4), staircase(101.0, instances=other, run="again"))
     assert not curves.fleet_scaling
     assert any("n times one" in a for a in curves.assumptions)
 
