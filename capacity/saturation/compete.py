@@ -64,12 +64,13 @@ class Contests:
     weights: Array
 
     def of(self, row: int) -> Contest:
-        """Say one test's; where no family could be judged it is a line."""
+        """Say one test's."""
         judged = np.flatnonzero(~np.isnan(self.held_out_error[row]))
-        if not len(judged):
-            return Contest({}, {"linear": 1.0})
         errors = {self.families[f]: float(self.held_out_error[row, f]) for f in judged}
-        return Contest(errors, {self.families[f]: float(self.weights[row, f]) for f in judged})
+        weighed = [f for f in range(len(self.families)) if self.weights[row, f] > 0 or f in judged]
+        if not weighed:
+            return Contest({}, {"linear": 1.0})
+        return Contest(errors, {self.families[f]: float(self.weights[row, f]) for f in weighed})
 
     @property
     def winner(self) -> NDArray[np.int64]:
@@ -159,6 +160,13 @@ def contests(load: Array, throughput: Array, *, families: Sequence[str]) -> Cont
         Arrays (B, n), each row sorted by load.
     families
         Names of the families that may take part; one with as many parameters as distinct loads is left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> n = np.array([[1, 2, 4, 8, 12, 16, 24, 32, 48.0]])
+    >>> contests(n, np.minimum(n, 12) / 0.1, families=["linear", "usl", "pool"]).of(0).winner
+    'pool'
     """
     size = load.shape[1]
     distinct = 1 + (np.diff(load, axis=1) > 0).sum(axis=1)
@@ -174,10 +182,24 @@ def contests(load: Array, throughput: Array, *, families: Sequence[str]) -> Cont
     sizes = np.array([len(FAMILIES[name].parameters) for name in families])
     log_weight = -min(int(hidden.sum()), _MOST_EVIDENCE) * np.log(score) - sizes
     log_weight = np.where(np.isnan(errors), -np.inf, log_weight)
+    log_weight = np.where(_untold(errors, families)[:, None], _simplest(distinct, families), log_weight)
     best = log_weight.max(axis=1, keepdims=True, initial=-np.inf)
     share = np.exp(log_weight - np.where(np.isfinite(best), best, 0.0))
     total = share.sum(axis=1, keepdims=True)
     return Contests(tuple(families), errors, np.divide(share, total, out=np.zeros_like(share), where=total > 0))
+
+
+def _untold(errors: Array, families: Sequence[str]) -> NDArray[np.bool_]:
+    """Find tests with too few points to hide any from a curve that bends, where several families compete, (B,)."""
+    bent = [k for k, name in enumerate(families) if name != "linear"]
+    return np.asarray(np.isnan(errors[:, bent]).all(axis=1) & (len(families) > 1))
+
+
+def _simplest(distinct: NDArray[np.int64], families: Sequence[str]) -> Array:
+    """Log weights where nothing is told: the bend that two parameters allow includes the line."""
+    line, bend = (families.index(n) if n in families else -1 for n in ("linear", "amdahl"))
+    choice = np.where(distinct >= 3, bend, line)
+    return np.where(np.arange(len(families))[None, :] == choice[:, None], 0.0, -np.inf)
 
 
 def _held_out(family: Family, load: Array, throughput: Array, hidden: NDArray[np.bool_]) -> Array:
@@ -191,24 +213,3 @@ def _held_out(family: Family, load: Array, throughput: Array, hidden: NDArray[np
         miss = (family.rough(fitted.parameters, x) - y) / np.maximum(y, np.repeat(least, trials)[:, None])
         square = np.where(out, np.nan_to_num(miss, nan=1e3) ** 2, 0.0)
         return np.asarray(np.sqrt(square.reshape(len(load), trials * size).sum(axis=1) / hidden.sum()))
-
-
-def contest(load: Array, throughput: Array, *, families: Sequence[str]) -> Contest:
-    """Judge families on held-out high load.
-
-    Parameters
-    ----------
-    load, throughput
-        One test's points, arrays (n,).
-    families
-        Names of the families that may take part; one with as many parameters as distinct loads is left out.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> n = np.array([1, 2, 4, 8, 12, 16, 24, 32, 48.0])
-    >>> contest(n, np.minimum(n, 12) / 0.1, families=["linear", "usl", "pool"]).winner
-    'pool'
-    """
-    order = np.argsort(load, kind="stable")
-    return contests(load[order][None, :], throughput[order][None, :], families=families).of(0)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from capacity.saturation import rules
 from capacity.saturation.closed import closed_capacity, throughput_draws
-from capacity.saturation.fit import CurveFit
+from capacity.saturation.fit import CurveFit, StackRow
 from capacity.saturation.interpolation import crossing_share, first_above, monotone
 from capacity.saturation.queueing import open_capacity
 from capacity.saturation.steps import LATENCY_PARTS, Steps, percentile_log_sd, with_imputed_tails
@@ -121,7 +121,14 @@ def _holding(steps: Steps, limits: Mapping[str, float]) -> NDArray[np.bool_]:
     return np.asarray(np.logical_and.accumulate(held))
 
 
-def slo_crossing(steps: Steps, limits: Mapping[str, float], *, rng: np.random.Generator, n_samples: int) -> Crossing:
+def slo_crossing(
+    steps: Steps,
+    limits: Mapping[str, float],
+    *,
+    rng: np.random.Generator,
+    n_samples: int,
+    curves: StackRow | None = None,
+) -> Crossing:
     """Capacity of one run at the objective.
 
     Parameters
@@ -132,6 +139,8 @@ def slo_crossing(steps: Steps, limits: Mapping[str, float], *, rng: np.random.Ge
         Parts of the objective: ``p95_ms``, ``p99_ms``, ``error_fraction``; any of them.
     rng, n_samples
         Generator, number of samples.
+    curves
+        Throughput curves of a closed test, where they were fitted among many.
     """
     steps = steps.thinned()
     # Reading a closed test through a queue is costly; a few hundred futures of it tell as much, and are drawn from.
@@ -148,7 +157,7 @@ def slo_crossing(steps: Steps, limits: Mapping[str, float], *, rng: np.random.Ge
         qps = _through_queue(steps, limits, qps, first, knee, rng=rng)
         seen = broke | knee
     else:
-        draws = throughput_draws(steps, rng=rng, n=inner)
+        draws = throughput_draws(steps, rng=rng, n=inner, curves=curves)
         answer = closed_capacity(steps, excess, limits, draws, rng=rng)
         curve, first, knee = draws.curve, answer.first, draws.knee_reached
         # What lies beyond the tested users must not matter for the answer; where it does, the end was not seen.

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from capacity.errors import InputError, Problem, did_you_mean
 from capacity.result import Result
+from capacity.saturation.compete import Contest
 from capacity.saturation.families import FAMILIES
-from capacity.saturation.points import LARGEST
+from capacity.saturation.long_form import LARGEST
 from capacity.saturation.resample import parameter_draws
-from capacity.saturation.stack import StackFit, fit_stack
+from capacity.saturation.stack import StackFit, fit_stack, relative_misfit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +114,7 @@ class CurveFit(Result):
         --------
         >>> fit = fit_curve([1, 2, 4, 8, 16], [10, 19, 41, 79, 161], family="linear")
         >>> fit.interval(0.9).round(1).loc["gamma"].tolist()
-        [9.9, 10.1]
+        [9.8, 10.3]
         """
         import pandas as pd
 
@@ -235,8 +236,30 @@ def check_family(family: str | None) -> None:
         )
 
 
-def curve_of(stack: StackFit, row: int) -> CurveFit:
-    """Take one test out of a stack."""
+@dataclass(frozen=True)
+class StackRow:
+    """One test of a stack."""
+
+    stack: StackFit
+    row: int
+
+    @property
+    def judged(self) -> Contest:
+        """What the contest said of it."""
+        return self.stack.judged.of(self.row)
+
+    def curve(self, family: str | None = None) -> CurveFit:
+        """Its winner, or a family by itself."""
+        return curve_of(self.stack, self.row, family=family)
+
+
+def curve_of(stack: StackFit, row: int, *, family: str | None = None) -> CurveFit:
+    """Take one test out of a stack: its winner, or a family by itself."""
+    if family is not None and family != stack.judged.families[int(stack.winner[row])]:
+        x, y, theta = stack.load[row], stack.throughput[row], stack.parameters[family][row]
+        misfit = relative_misfit(y[None], FAMILIES[family].predict(theta[None], x[None]))
+        values = dict(zip(FAMILIES[family].parameters, (float(v) for v in theta), strict=True))
+        return CurveFit(family, values, x, y, float(misfit[0]), {family: 1.0}, {})
     name = stack.judged.families[int(stack.winner[row])]
     values = dict(zip(FAMILIES[name].parameters, (float(v) for v in stack.parameters[name][row]), strict=True))
     judged = stack.judged.of(row)

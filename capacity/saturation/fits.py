@@ -13,7 +13,7 @@ from capacity.errors import InputError, Problem, UsageError, did_you_mean
 from capacity.result import Result
 from capacity.saturation.families import FAMILIES
 from capacity.saturation.fit import CurveFit, check_family, curve_of
-from capacity.saturation.points import MOST_SHOWN, read_points
+from capacity.saturation.long_form import MOST_SHOWN, read_points
 from capacity.saturation.resample import parameter_draws
 from capacity.saturation.stack import StackFit, fit_stack
 

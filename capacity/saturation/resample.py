@@ -3,6 +3,7 @@
 References
 ----------
 .. [1] B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 9: residuals.
+.. [2] K. P. Burnham, D. R. Anderson, "Model Selection and Multimodel Inference", 2nd ed. 2002: weights of noise models.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ Array = NDArray[np.float64]
 
 _MOST_AT_ONCE = 1 << 18
 """Numbers in one array: what is drawn at once stays within tens of megabytes."""
+_LEAST_NOISE = 1e-9
+"""Relative to the largest throughput: nobody measures finer, and a search ends about there."""
 _NEAR = 0.01
 """A second step below a tenth of a parameter's standard deviation is the last: its own error is smaller still."""
 _SETTLED = 1e-3
@@ -29,7 +32,8 @@ def parameter_draws(family: Family, parameters: Array, load: Array, throughput: 
     """Refit every curve ``n`` times to itself with new noise.
 
     The noise has the size of the residuals, itself uncertain as it is with few points, and larger where the residuals
-    follow one another, the sign of a curve of the wrong shape. Refits keep the bounds.
+    follow one another, the sign of a curve of the wrong shape. Whether it is the same at every load or grows with
+    throughput is weighed by the likelihood of either. Refits keep the bounds.
 
     Parameters
     ----------
@@ -53,12 +57,12 @@ def parameter_draws(family: Family, parameters: Array, load: Array, throughput: 
         return np.full((count, n, parameters.shape[1]), np.nan)
     rng = np.random.default_rng(seed)
     unsure = np.sqrt(free / rng.chisquare(free, size=(n, 1)))
-    noise = unsure * rng.standard_normal((n, m))
+    noise, turn = unsure * rng.standard_normal((n, m)), rng.uniform(size=n)
     drawn = np.empty((count, n, parameters.shape[1]))
     block = max(1, _MOST_AT_ONCE // (n * m))
     for first in range(0, count, block):
         rows = slice(first, first + block)
-        drawn[rows] = _refitted(family, parameters[rows], load[rows], throughput[rows], noise)
+        drawn[rows] = _refitted(family, parameters[rows], load[rows], throughput[rows], noise, turn)
     return drawn
 
 
@@ -72,21 +76,32 @@ def misfit_inflation(residual: Array) -> Array:
     return np.asarray(np.sqrt((1 + r) / (1 - r)))
 
 
-def _refitted(family: Family, parameters: Array, load: Array, throughput: Array, noise: Array) -> Array:
+def _refitted(family: Family, parameters: Array, load: Array, throughput: Array, noise: Array, turn: Array) -> Array:
     unit = np.maximum(throughput.max(axis=1), 1e-300)
     scale = unit[:, None] ** np.array(family.scale_power, dtype=float)
     low, high = np.array(family.low), family.high(load)
-    fitted = family.predict(parameters, load)
-    residual = (throughput - fitted) / unit[:, None]
-    free = load.shape[1] - parameters.shape[1]
-    sd = np.sqrt(np.einsum("bm,bm->b", residual, residual) / free) * misfit_inflation(residual)
+    fitted = family.predict(parameters, load) / unit[:, None]
+    even, growing, grows = _noise(fitted, throughput / unit[:, None] - fitted, load.shape[1] - parameters.shape[1])
     start = np.clip(parameters / scale, low, high)
-    # Shifting the noise by the table's own error lets a refit without noise find what was fitted.
-    y = family.rough(start, load)[:, None, :] + sd[:, None, None] * noise
+    sd = np.where((turn < grows[:, None])[:, :, None], growing[:, None, :], even[:, None, None])
+    # The noise is added to the table's own curve, for a refit without noise to find what was fitted.
+    y = family.rough(start, load)[:, None, :] + sd * noise
     draws = len(noise)
-    found = _Refit(family, start, load, y, low, high, sd).found().reshape(len(load) * draws, -1)
+    typical = np.sqrt(np.mean(sd[:, 0] ** 2, axis=1))
+    found = _Refit(family, start, load, y, low, high, typical).found().reshape(len(load) * draws, -1)
     settled = family.settle(found * np.repeat(scale, draws, axis=0), np.repeat(load, draws, axis=0))
     return settled.reshape(len(load), draws, -1)
+
+
+def _noise(fitted: Array, residual: Array, free: int) -> tuple[Array, Array, Array]:
+    """Size even noise (B,) and noise that grows with throughput (B, m), and give the latter's share (B,)."""
+    relative = np.maximum(np.abs(fitted), 0.02 * np.abs(fitted).max(axis=1, keepdims=True) + 1e-300)
+    even = np.maximum(np.sqrt((residual**2).sum(axis=1) / free), _LEAST_NOISE)
+    growing = np.maximum(np.sqrt(((residual / relative) ** 2).sum(axis=1) / free), _LEAST_NOISE)
+    against = residual.shape[1] * np.log(growing / even) + np.log(relative).sum(axis=1)
+    inflation = misfit_inflation(residual)
+    share = 1.0 / (1.0 + np.exp(np.clip(against, -50.0, 50.0)))
+    return inflation * even, (inflation * growing)[:, None] * relative, share
 
 
 @dataclass(frozen=True)

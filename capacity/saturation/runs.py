@@ -16,7 +16,8 @@ from capacity.saturation import rules
 from capacity.saturation.compete import fit_family
 from capacity.saturation.crossing import Crossing, slo_crossing
 from capacity.saturation.families import FAMILIES
-from capacity.saturation.fit import CurveFit, fit_curve
+from capacity.saturation.fit import CurveFit, StackRow
+from capacity.saturation.stack import fit_stack
 from capacity.saturation.steps import Steps
 
 Array = NDArray[np.float64]
@@ -77,33 +78,36 @@ class RunCapacity:
 
 def to_steps(test: LoadTest) -> Steps | None:
     """Usable steps of a run per instance, sorted by load, equal loads averaged; None where none is left."""
-    frame = test.steps.drop(index=list(test.excluded_steps))
-    frame = frame[frame["achieved_qps"] > 0]
-    if frame.empty:
+    whole = test.steps
+    values = {name: whole[name].to_numpy(dtype=float) for name in whole.columns}
+    usable = (values["achieved_qps"] > 0) & ~np.isin(whole.index, list(test.excluded_steps))
+    if not usable.any():
         return None
     n = float(test.instances)
-    values = {name: frame[name].to_numpy(dtype=float) for name in frame.columns}
+    kept = np.asarray(whole.index)[usable]
+    counted = errors_counted(whole)[usable]
+    values = {name: v[usable] for name, v in values.items()}
     is_open = bool(np.isfinite(values["offered_qps"]).sum() >= np.isfinite(values["concurrency"]).sum())
-    load = np.where(
-        [i in test.generator_limited_steps for i in frame.index], values["achieved_qps"], values["offered_qps"]
-    )
+    limited = np.isin(kept, list(test.generator_limited_steps))
+    load = np.where(limited, values["achieved_qps"], values["offered_qps"])
     load = (load if is_open else values["concurrency"]) / n
     keep = np.isfinite(load) & (load > 0)
     values = {name: v[keep] for name, v in values.items()}
     load = load[keep]
-    errors = np.nan_to_num(values["error_fraction"]) * errors_counted(frame)[keep]
+    errors = np.nan_to_num(values["error_fraction"]) * counted[keep]
     columns = np.stack(
         [
             values["achieved_qps"] / n * (1.0 - errors),
             *(values[p] for p in ("p50_ms", "p95_ms", "p99_ms", "error_fraction", "cpu_fraction")),
             values["achieved_qps"] * values["seconds"],
+            values["concurrency"] / n,
         ]
     )
     places, group = np.unique(np.round(load, 9), return_inverse=True)
     merged = _means(columns, group, len(places))
-    merged[-1] *= np.bincount(group, minlength=len(places))
+    merged[6] *= np.bincount(group, minlength=len(places))
     latency = {p: merged[k] for k, p in enumerate(("p50_ms", "p95_ms", "p99_ms"), start=1)}
-    return Steps(is_open, places, merged[0], latency, merged[4], merged[5], merged[6])
+    return Steps(is_open, places, merged[0], latency, merged[4], merged[5], merged[6], merged[7])
 
 
 def _means(columns: Array, group: NDArray[np.int64], size: int) -> Array:
@@ -134,13 +138,28 @@ def beyond(qps: Array, *, upper_qps: float, rng: np.random.Generator) -> Array:
     return np.asarray(qps * (1.0 + (most - 1.0) * rng.beta(1.0, 2.0, size=qps.shape)))
 
 
-def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, n_samples: int) -> RunCapacity | None:
-    """Capacity per instance by one run; None where it has no usable step."""
-    steps = to_steps(test)
+def run_capacity(
+    test: LoadTest,
+    service: Service,
+    *,
+    rng: np.random.Generator,
+    n_samples: int,
+    steps: Steps | None = None,
+    curves: StackRow | None = None,
+) -> RunCapacity | None:
+    """Capacity per instance by one run; None where it has no usable step.
+
+    ``steps`` and ``curves`` are the test's own, where they were read and fitted among many.
+    """
+    steps = to_steps(test) if steps is None else steps
     if steps is None:
         return None
+    if curves is None:
+        points = curve_points(steps)
+        curves = StackRow(fit_stack(*(p[None] for p in points), family=None), 0) if points is not None else None
     limits = limits_of(service)
-    found = slo_crossing(steps, limits, rng=rng, n_samples=n_samples)
+    closed = None if steps.is_open else curves
+    found = slo_crossing(steps, limits, rng=rng, n_samples=n_samples, curves=closed)
     upper = cpu_bound(steps)
     few = any(g.name == "too_few_steps" and g.verdict == "bounded" for g in test.gates)
     latency_unknown = bool(found.unmeasured) and len(found.unmeasured) == sum(p in limits for p in ("p95_ms", "p99_ms"))
@@ -176,7 +195,7 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
         started_s=test.started_at.timestamp() if test.started_at is not None else float("nan"),
         gates=(*test.gates, *compared),
         why=tuple(_why(test, service, found, evidence, upper, latency_unknown)),
-        curve=found.curve or _curve_of(test),
+        curve=found.curve or (curves.curve() if curves is not None else None),
     )
 
 
@@ -220,12 +239,19 @@ def _losses(test: LoadTest, *, refusals_unseen: bool) -> dict[str, float]:
     return found | ({"refusals": rules.CLOSED_LOSS} if refusals_unseen else {})
 
 
-def _curve_of(test: LoadTest) -> CurveFit | None:
-    frame = test.steps.drop(index=list(test.excluded_steps))[["concurrency", "achieved_qps"]].dropna()
-    frame = frame[(frame > 0).all(axis=1)]
-    if frame["concurrency"].nunique() < 4:
-        return None
-    return fit_curve(frame["concurrency"] / test.instances, frame["achieved_qps"] / test.instances)
+def curve_points(steps: Steps) -> tuple[Array, Array] | None:
+    """Concurrency and throughput per instance, rising, for curves to be fitted to; None where they are too few.
+
+    Of a closed test they are those its open reading rests on.
+    """
+    own = steps.thinned()
+    x, y = own.load, np.maximum(own.good_qps, 1e-9 * own.good_qps.max())
+    if steps.is_open:
+        inside = own.concurrency if own.concurrency is not None else np.full(len(own), np.nan)
+        known = np.isfinite(inside) & (inside > 0)
+        order = np.argsort(inside[known], kind="stable")
+        x, y = inside[known][order], y[known][order]
+    return (x, y) if len(np.unique(x)) >= 4 else None
 
 
 def _why(

@@ -20,7 +20,8 @@ from capacity.saturation.next_step import next_step
 from capacity.saturation.pools import mixed_pools, pool_answers, production_mix
 from capacity.saturation.production import Proven, proven
 from capacity.saturation.result import Curves, samples_array
-from capacity.saturation.runs import RunCapacity, limits_of, run_capacity, to_steps
+from capacity.saturation.runs import RunCapacity, limits_of
+from capacity.saturation.tested import ReadTest, read_steps, run_capacities
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,8 @@ def fit_saturation(
     if n_samples < 1:
         raise UsageError(f"n_samples is {n_samples}, expected 1 or more")
     names = services.names
-    runs = _runs(load_tests, services, n_samples=n_samples, seed=seed)
+    read = read_steps(load_tests, services)
+    runs = run_capacities(read, services, n_samples=n_samples, seed=seed)
     ratio = environment_ratio(_pairs(runs))
     shown = _proven(traffic, services)
     corrections = lessons if lessons is not None else Lessons()
@@ -95,22 +97,11 @@ def fit_saturation(
         next_step={s: next_step(services[s], runs[s], answers[s].evidence) for s in names},
         fixed_qps={s: float(q) for s in names if (q := services[s].max_qps) is not None},
         assumptions=_assumptions(services, runs, answers, ratio),
-        points=_points(load_tests, services),
+        points=_points(read),
         limits={s: limits_of(services[s]) for s in names},
         drift={s: d for s in names if (d := answers[s].drift) is not None},
         fleet_scaling={s: c for s in names if (c := answers[s].scaling) is not None},
     )
-
-
-def _runs(tests: Sequence[LoadTest], services: Catalog, *, n_samples: int, seed: int) -> dict[str, list[RunCapacity]]:
-    found: dict[str, list[RunCapacity]] = {name: [] for name in services.names}
-    for test in tests:
-        if test.service in found:
-            rng = np.random.default_rng([seed, zlib.crc32(test.run.encode()), zlib.crc32(test.service.encode())])
-            one = run_capacity(test, services[test.service], rng=rng, n_samples=n_samples)
-            if one is not None:
-                found[test.service].append(one)
-    return found
 
 
 def _pooled(
@@ -213,15 +204,13 @@ def _assumptions(
     return tuple(said)
 
 
-def _points(tests: Sequence[LoadTest], services: Catalog) -> pd.DataFrame:
+def _points(read: Sequence[ReadTest]) -> pd.DataFrame:
     import pandas as pd
 
     columns = ["service", "run", "is_open", "load", "achieved_qps", "p95_ms", "p99_ms", "verdict"]
     rows: list[list[Any]] = []
-    for test in tests:
-        usable = to_steps(test) if test.service in services else None
-        if usable is None:
-            continue
+    for one in read:
+        test, usable = one.test, one.steps
         worst = {g.step: g.verdict for g in test.gates if g.step is not None and g.verdict not in ("ok", "unknown")}
         frame = test.steps[["offered_qps" if usable.is_open else "concurrency", "achieved_qps", "p95_ms", "p99_ms"]]
         values = frame.to_numpy(dtype=float) / np.array([test.instances, test.instances, 1.0, 1.0])

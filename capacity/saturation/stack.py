@@ -101,10 +101,11 @@ def _fit_block(load: Array, throughput: Array, *, family: str | None) -> StackFi
             parameters[name][rows] = fit_family(one, load[rows], throughput[rows], exact=True).parameters
         won = np.flatnonzero(winner == k)
         fitted[won] = one.predict(parameters[name][won], load[won])
-    return StackFit(load, throughput, judged, winner, parameters, _misfit(throughput, fitted))
+    return StackFit(load, throughput, judged, winner, parameters, relative_misfit(throughput, fitted))
 
 
-def _misfit(throughput: Array, fitted: Array) -> Array:
+def relative_misfit(throughput: Array, fitted: Array) -> Array:
+    """Root mean square of the relative residuals of points (B, m), (B,)."""
     known = throughput > 1e-9 * throughput.max(axis=1, keepdims=True)
     error = np.divide(fitted, throughput, out=np.ones_like(fitted), where=known) - 1.0
     return np.asarray(np.sqrt((error**2).sum(axis=1) / known.sum(axis=1)))
