@@ -23,6 +23,8 @@ from capacity.result import Result
 if TYPE_CHECKING:
     import pandas as pd
 
+    from capacity.display.figures import Chart
+
 Array = NDArray[np.float64]
 
 NEVER = 1e13
@@ -119,6 +121,12 @@ class FleetScaling(Result):
             share = float(np.median(efficiency(n, self.alpha, self.beta)))
             rows.append([n, low, middle, high, share, self.is_extrapolated(n)])
         return pd.DataFrame(rows, columns=["instances", "q05", "q50", "q95", "of_n_times_one", "extrapolated"])
+
+    def plot(self) -> Chart:
+        """Draw capacity against instances, beside n times one."""
+        from capacity.saturation.fleet_figure import fleet
+
+        return fleet(self)
 
     def summary(self) -> str:
         """Say the curve in one line."""

@@ -99,6 +99,12 @@ def test_capacity_is_of_an_instance_among_those_of_today() -> None:
         assert any("beyond the largest" in a for a in curves.assumptions)
 
 
+def test_figure_says_where_it_is_extrapolated() -> None:
+    chart = fitted(*[staircase(100.0, instances=n, run=f"r{n}") for n in (1, 4)]).fleet_scaling["s"].plot()
+    assert b"<svg" in chart.to_svg()
+    assert "to the right of 4 instances it is extrapolated" in chart.alt
+
+
 def test_a_fleet_much_larger_than_the_tested_ones_is_the_next_step() -> None:
     service = SERVICE.model_copy(update={"instances": 40})
     tests = [staircase(100.0, instances=n, run=f"r{n}", started_at=day(2026)) for n in (2, 8)]
