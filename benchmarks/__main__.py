@@ -4,7 +4,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from benchmarks import companies, curves, forecast, intraday, online_retail
+from benchmarks import companies, curves, forecast, intraday, online_retail, tested_services
 from benchmarks.peers.ask import PEERS, PEERS_PYTHON
 from benchmarks.peers.companies import forecast_companies
 
@@ -49,6 +49,7 @@ def main() -> None:
         print(intraday.run(chosen.real_data))
     if "curves" in names:
         print(curves.run(count=chosen.services))
+        print(tested_services.run(count=chosen.services))
     if "forecast" in names:
         python, data = chosen.peers_python, chosen.real_data
         print(forecast.run(data, python, peers=chosen.peers, parts=chosen.parts, large_series=chosen.large))
