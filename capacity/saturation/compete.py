@@ -85,7 +85,6 @@ def fit_family(
     *,
     weight: Array | None = None,
     exact: bool = False,
-    keep: int = 4,
     precision: float = PRECISE,
 ) -> BatchFit:
     """Least squares of one family on stacks (B, n), in units in which the numbers are near one.
@@ -100,8 +99,6 @@ def fit_family(
         Weights (B, n); 0 leaves a point out.
     exact
         Whether to end with the family's exact formula where it has a faster one.
-    keep
-        From how many of the family's starts to search; the others begin with more squares.
     precision
         See `fit_batch`.
     """
@@ -110,7 +107,9 @@ def fit_family(
     low, high = np.array(family.low), family.high(load)
     starts = np.clip(family.starts(*_seen(load, y, weight)), low, high[:, None, :])
     has_table = type(family).rough is not Family.rough
-    best = best_starts(family.rough, load, y, starts=starts, scale_power=family.scale_power, keep=keep, weight=weight)
+    best = best_starts(
+        family.rough, load, y, starts=starts, scale_power=family.scale_power, keep=family.searches, weight=weight
+    )
     found = best_of_starts(
         family.rough,
         load,

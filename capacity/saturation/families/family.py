@@ -22,6 +22,8 @@ class Family(ABC):
     low: ClassVar[tuple[float, ...]]
     scale_power: ClassVar[tuple[int, ...]]
     """How each parameter follows when throughput is measured in another unit."""
+    searches: ClassVar[int] = 2
+    """From how many of its starts the least squares are searched: a smooth curve has one valley."""
 
     @abstractmethod
     def predict(self, parameters: Array, load: Array) -> Array:
@@ -33,7 +35,7 @@ class Family(ABC):
 
     @abstractmethod
     def slopes(self, parameters: Array, load: Array, at: Array) -> Array:
-        """Give the derivatives (P, B, n) of throughput by each parameter; ``at`` is the throughput there."""
+        """Give the derivatives (P, B, n) of throughput by each parameter; ``at`` is what `rough` gives there."""
 
     @abstractmethod
     def starts(self, load: Array, throughput: Array) -> Array:

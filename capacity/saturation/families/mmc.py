@@ -61,7 +61,7 @@ class MMc(Family):
         """See `Family.slopes`; by the table, as `rough` is."""
         c, service = parameters[:, :1], parameters[:, 1:2]
         moved = np.concatenate([c * (1.0 + _STEP), service], axis=1)
-        grown = (self.rough(moved, load) - self.rough(parameters, load)) / (_STEP * c)
+        grown = (self.rough(moved, load) - at) / (_STEP * c)
         return np.stack([grown, -at / service])
 
     def high(self, load: Array) -> Array:

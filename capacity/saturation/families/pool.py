@@ -36,6 +36,7 @@ class Pool(Family):
     parameters = ("c", "service_s", "kappa_s")
     low = (1.0, 1e-12, 0.0)
     scale_power = (0, -1, -1)
+    searches = 4  # each load is a kink with a valley on either side
 
     def predict(self, parameters: Array, load: Array) -> Array:
         """See `Family.predict`."""
