@@ -1,10 +1,10 @@
-"""Run benchmarks by name: companies, online_retail, intraday; by name only readers, saturation, forecast."""
+"""Run benchmarks by name: companies, online_retail, intraday; by name only readers, curves, saturation, forecast."""
 
 import argparse
 from functools import partial
 from pathlib import Path
 
-from benchmarks import companies, forecast, intraday, online_retail, readers
+from benchmarks import companies, curves, forecast, intraday, online_retail, readers, tested_services
 from benchmarks.peers.ask import PEERS, PEERS_PYTHON
 from benchmarks.peers.companies import forecast_companies
 from benchmarks.saturation import coverage
@@ -17,7 +17,7 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="companies, online_retail, intraday, readers, saturation, forecast; the first three by default",
+        help="companies, online_retail, intraday, readers, curves, saturation, forecast; the first three by default",
     )
     parser.add_argument("--companies", type=int, default=50, help="how many simulated companies of each family")
     parser.add_argument("--family", choices=[*companies.FAMILIES], help="which family of companies; both without it")
@@ -38,6 +38,7 @@ def main() -> None:
     )
     parser.add_argument("--megabytes", type=int, default=1000, help="of readers: size of each file")
     parser.add_argument("--tests", type=int, default=500, help="of saturation: how many simulated load tests")
+    parser.add_argument("--services", type=int, default=10_000, help="of curves: how many services")
     chosen = parser.parse_args()
     names = chosen.names or ["companies", "online_retail", "intraday"]
     if "companies" in names:
@@ -51,6 +52,9 @@ def main() -> None:
         print(intraday.run(chosen.real_data))
     if "readers" in names:
         print(readers.run(chosen.real_data, megabytes=chosen.megabytes))
+    if "curves" in names:
+        print(curves.run(count=chosen.services))
+        print(tested_services.run(count=chosen.services))
     if "forecast" in names:
         python, data = chosen.peers_python, chosen.real_data
         print(forecast.run(data, python, peers=chosen.peers, parts=chosen.parts, large_series=chosen.large))

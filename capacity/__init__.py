@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from capacity.promotion import Promotion, Promotions
     from capacity.rehearsal import rehearse
     from capacity.retrospective import review
-    from capacity.saturation import fit_curve, fit_saturation
+    from capacity.saturation import fit_curve, fit_curves, fit_saturation
     from capacity.settings import Risk, Settings
     from capacity.staircase import plan_load_tests
     from capacity.workspace import Workspace, create_workspace
@@ -53,6 +53,7 @@ _HOMES = {
     "backtest_intraday": "capacity.peaks.intraday",
     "create_workspace": "capacity.workspace",
     "fit_curve": "capacity.saturation",
+    "fit_curves": "capacity.saturation",
     "fit_saturation": "capacity.saturation",
     "forecast_demand": "capacity.forecast",
     "forecast_intraday": "capacity.peaks.intraday",
@@ -87,6 +88,7 @@ __all__ = [
     "backtest_intraday",
     "create_workspace",
     "fit_curve",
+    "fit_curves",
     "fit_saturation",
     "forecast_demand",
     "forecast_intraday",

@@ -94,6 +94,10 @@ def curves_document(curves: "Curves", names: "list[str]") -> dict[str, Any]:
             ],
             "why": curves.why.get(name, ()),
             "next_step": curves.next_step.get(name) or None,
+            "drift": drift.to_plain() if (drift := curves.drift.get(name)) is not None else None,
+            "fleet_capacity_qps": fleet.to_frame().to_dict(orient="records")
+            if (fleet := curves.fleet_scaling.get(name)) is not None
+            else None,
         }
     return {"services": services, "assumptions": curves.assumptions}
 

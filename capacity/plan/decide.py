@@ -9,7 +9,16 @@ import numpy as np
 
 from capacity.plan.degradation import Feature, choose_planned, read_features, shed
 from capacity.plan.digest import Digest, digest
-from capacity.plan.fleet import Fleet, Offered, beyond_repair, most_pool_load, pool_load
+from capacity.plan.fleet import (
+    Fleet,
+    Offered,
+    beyond_repair,
+    low_capacity,
+    most_pool_load,
+    most_pool_use,
+    pool_load,
+    pool_overloaded,
+)
 from capacity.plan.limits import Limits, Rows, allocate
 from capacity.plan.network import Matrix, injection, reach
 from capacity.plan.sizing import (
@@ -107,11 +116,12 @@ def decide(fleet: Fleet, offered: Offered, *, risk: "Risk", entries: Sequence[in
     if planned:
         offered = replace(offered, peak_qps=shed(offered.peak_qps, planned))
     beyond = beyond_repair(fleet, offered)
-    load = most_pool_load(fleet, offered, ceiling=risk.utilization_ceiling)
+    used = most_pool_use(fleet, offered, ceiling=risk.utilization_ceiling)
+    load = fleet.sharing.needed(used)
     surviving, instances, kept, promises = _size(fleet, load, beyond, risk=risk)
     bare = _by_phase(fleet, offered, kept, instances, ceiling=risk.utilization_ceiling)
     needed = np.maximum(bare, fleet.now)
-    pool_over = needed_survivors(load * risk.utilization_ceiling) > surviving
+    pool_over = pool_overloaded(fleet, used * risk.utilization_ceiling, surviving)
     overloaded = np.where(fleet.is_fixed | ~fleet.is_known, False, pool_over[:, fleet.pool]) | beyond
     probability = [_honest(overloaded[:, fleet.tier == t], promises[t], kept[t]) for t in (0, 1)]
     total = min(float(overloaded.any(axis=1).mean()) + sum(p - c for p, c in probability), 1.0)
@@ -224,15 +234,15 @@ def _honest(overloaded: Bools, promise: Promise | None, kept: Bools) -> tuple[fl
 
 def safe_capacity(fleet: Fleet, surviving: Ints, *, ceiling: float) -> Floats:
     """Compute what each service takes alone, in requests/s, with 95 % probability after the loss; infinite unknown."""
-    low = np.quantile(fleet.capacity, SAFE_QUANTILE, axis=0) if len(fleet.capacity) else fleet.fixed_qps
-    scaled = np.where(np.isfinite(low), low * _serving(fleet, surviving), np.inf)
+    low = low_capacity(fleet, _serving(surviving), quantile=SAFE_QUANTILE) if len(fleet.capacity) else fleet.fixed_qps
+    scaled = np.where(np.isfinite(low), low, np.inf)
     own = np.where(fleet.is_fixed, fleet.fixed_qps, scaled)
     return np.asarray(np.fmin(own, fleet.roof_qps) * ceiling, dtype=float)
 
 
-def _serving(fleet: Fleet, surviving: Ints) -> Ints:
-    """Surviving instances per service; a limit of nothing would turn away what one instance can take."""
-    return np.maximum(surviving, 1)[fleet.pool]
+def _serving(surviving: Ints) -> Ints:
+    """Surviving instances; a limit of nothing would turn away what one instance can take."""
+    return np.maximum(surviving, 1)
 
 
 def _entries(fleet: Fleet, entries: Sequence[int]) -> Bools:
@@ -246,9 +256,8 @@ def _entries(fleet: Fleet, entries: Sequence[int]) -> Bools:
 def _limits(
     fleet: Fleet, offered: Offered, safe: Floats, surviving: Ints, *, entry: Bools, transaction: Ints, risk: "Risk"
 ) -> Limits:
-    low = np.quantile(fleet.capacity, SAFE_QUANTILE, axis=0)
-    whole = low * _serving(fleet, surviving) * risk.utilization_ceiling
-    pooled = np.where(np.isfinite(low) & ~fleet.is_fixed, whole, np.inf)
+    whole = low_capacity(fleet, _serving(surviving), quantile=SAFE_QUANTILE) * risk.utilization_ceiling
+    pooled = np.where(np.isfinite(whole) & ~fleet.is_fixed, whole, np.inf)
     single = np.where(fleet.is_fixed | np.isfinite(fleet.roof_qps), safe, np.inf)
     rows = Rows.build(single, pool=fleet.pool, pooled=pooled)
     outside = np.zeros(offered.peak_qps[:, 0].shape)

@@ -139,6 +139,7 @@ def _say_size(decided: Decided, s: int, context: Context, verdict: Verdict) -> N
         f"leave {int(decided.surviving[pool])}{loss}: overloaded with probability "
         f"{format_percent(float(decided.digest.overloaded[s]))}, {now} run today"
     )
+    verdict.why.extend(_say_sharing(decided, pool))
     if fleet.losses[pool] < context.risk.zone_losses and fleet.scalable[pool]:
         verdict.why.append(
             f"{int(fleet.zones[pool])} zone(s) cannot survive the loss of {context.risk.zone_losses}: sized "
@@ -154,6 +155,17 @@ def _say_size(decided: Decided, s: int, context: Context, verdict: Verdict) -> N
             f"{format_percent(queue.smoothing)} of "
             f"its worst second; up to {format_number(queue.backlog)} wait, gone after {format_seconds(queue.drain_s)}"
         )
+
+
+def _say_sharing(decided: Decided, pool: int) -> list[str]:
+    sharing, left = decided.fleet.sharing, decided.surviving
+    at = np.flatnonzero(sharing.pool == pool)
+    if not len(at):
+        return []
+    worth, n = float(np.median(sharing.worth(left)[:, pool])), int(left[pool])
+    beyond = f", beyond the largest fleet tested ({sharing.tested[at[0]]})" if n > sharing.tested[at[0]] else ""
+    among = int(sharing.among[at[0]])
+    return [f"its instances share something: {n} serving{beyond} are worth {worth:.1f} of those among {among}"]
 
 
 def _if_kept(decided: Decided, s: int, now: int) -> str:

@@ -81,7 +81,8 @@ def _offenders(
     for p in np.flatnonzero((fleet.pool_tier == tier) & fleet.sized):
         if (load[:, p] > top[p]).any():
             columns.append((load[:, p], float(max(int(top[p]), 1e-9))))
-            names.append(("quota" if fleet.scalable[p] else "proof", fleet.names.index(fleet.pools[p])))
+            kind = "sharing" if fleet.is_held_by_sharing[p] else "quota" if fleet.scalable[p] else "proof"
+            names.append((kind, fleet.names.index(fleet.pools[p])))
     return columns, names
 
 
@@ -164,6 +165,10 @@ def say_mend(decided: Decided, mend: Mend) -> str:
     if mend.kind == "proof":
         how = "name its max_qps" if decided.fleet.third_party[mend.position] else "load test it, or name its max_qps"
         return f"show that {name} takes {format_qps(mend.needs)}, {format_qps(mend.has)} is all that was seen ({how})"
+    if mend.kind == "sharing":
+        return (
+            f"find what the instances of {name} share: beyond {mend.has:.0f} serving another takes more than it brings"
+        )
     if mend.kind == "quota":
         return f"raise the quota of {name} from {mend.has:.0f} to {mend.needs:.0f} instances"
     what = "what the hottest key or max_qps leaves" if mend.kind == "hot key" else "capacity"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capacity.plan.network import Network, read_network
-from capacity.plan.sizing import Bools, Floats, Ints, effective_losses
+from capacity.plan.sharing import Sharing, read_sharing
+from capacity.plan.sizing import Bools, Floats, Ints, effective_losses, needed_survivors
 
 if TYPE_CHECKING:
     from capacity.catalog import Catalog, Service
@@ -45,6 +46,8 @@ class Fleet:
     capacity : ndarray (sample, s)
         Requests per second of one instance at its SLO; NaN unknown.
     network : Network
+    sharing : Sharing
+        Curves of the fleets that were tested at several sizes.
     """
 
     names: tuple[str, ...]
@@ -66,6 +69,7 @@ class Fleet:
     max_connections: Floats
     capacity: Floats
     network: Network
+    sharing: Sharing
 
     @cached_property
     def is_fixed(self) -> Bools:
@@ -76,6 +80,15 @@ class Fleet:
     def is_known(self) -> Bools:
         """Services of which a capacity is known at all."""
         return self.is_fixed | np.isfinite(self.capacity).all(axis=0)
+
+    @cached_property
+    def is_held_by_sharing(self) -> Bools:
+        """Pools of which no more may run because what they share would cost more than they bring."""
+        held = np.zeros(len(self.pools), dtype=bool)
+        held[self.sharing.pool] = self.quota[self.sharing.pool] <= np.maximum(
+            self.sharing.most, self.now[self.sharing.pool]
+        )
+        return held
 
     @cached_property
     def sized(self) -> Bools:
@@ -101,6 +114,10 @@ def read_fleet(catalog: "Catalog", curves: "Curves", *, zone_losses: int) -> Fle
     zones = np.array([o.zones for o in owners], dtype=np.int64)
     scalable = np.array([not o.is_fixed for o in owners])
     quota = np.array([NO_QUOTA if o.max_instances is None else o.max_instances for o in owners], dtype=np.int64)
+    quota = np.where(scalable, np.maximum(quota, now), now)
+    sharing = read_sharing(catalog, curves, pools=place)
+    # More instances than that would take less: they are no way to more capacity.
+    quota[sharing.pool] = np.maximum(np.minimum(quota[sharing.pool], sharing.most), now[sharing.pool])
     return Fleet(
         names=names,
         pools=pools,
@@ -115,12 +132,13 @@ def read_fleet(catalog: "Catalog", curves: "Curves", *, zone_losses: int) -> Fle
         now=now,
         zones=zones,
         losses=effective_losses(zones, zone_losses),
-        quota=np.where(scalable, np.maximum(quota, now), now),
+        quota=quota,
         cost=np.array([o.instance_cost for o in owners], dtype=float),
         startup_s=np.array([o.startup_s for o in owners], dtype=float),
         max_connections=np.array([np.inf if s.max_connections is None else s.max_connections for s in services]),
         capacity=_capacity(curves, names),
         network=read_network(catalog),
+        sharing=sharing,
     )
 
 
@@ -178,8 +196,8 @@ class Offered:
         return most
 
 
-def pool_load(fleet: Fleet, load: Floats, *, ceiling: float) -> Floats:
-    """Instances that each pool needs for ``load`` (sample, s), after the loss; 0 where nothing is known.
+def pool_use(fleet: Fleet, load: Floats, *, ceiling: float) -> Floats:
+    """Instances' worth of work that ``load`` (sample, s) is to each pool; 0 where nothing is known.
 
     Services of one pool are counted together at the same instant: Σ λ / q.
     """
@@ -195,12 +213,40 @@ def pool_load(fleet: Fleet, load: Floats, *, ceiling: float) -> Floats:
     return out
 
 
-def most_pool_load(fleet: Fleet, offered: Offered, *, ceiling: float) -> Floats:
-    """Largest need over the phases, (sample, p)."""
+def pool_load(fleet: Fleet, load: Floats, *, ceiling: float) -> Floats:
+    """Instances that each pool needs for ``load`` (sample, s), after the loss; more than its work where they share."""
+    return fleet.sharing.needed(pool_use(fleet, load, ceiling=ceiling))
+
+
+def most_pool_use(fleet: Fleet, offered: Offered, *, ceiling: float) -> Floats:
+    """Most work over the phases, (sample, p)."""
     most = np.zeros((len(offered.peak_qps), len(fleet.pools)))
     for load in offered.phases():
-        np.maximum(most, pool_load(fleet, load, ceiling=ceiling), out=most)
+        np.maximum(most, pool_use(fleet, load, ceiling=ceiling), out=most)
     return most
+
+
+def most_pool_load(fleet: Fleet, offered: Offered, *, ceiling: float) -> Floats:
+    """Largest need over the phases, (sample, p)."""
+    return fleet.sharing.needed(most_pool_use(fleet, offered, ceiling=ceiling))
+
+
+def pool_overloaded(fleet: Fleet, used: Floats, surviving: Ints) -> Bools:
+    """Futures in which the work (sample, p) is more than the surviving instances (p,) are worth."""
+    over = needed_survivors(used) > surviving
+    at = fleet.sharing.pool
+    over[:, at] = used[:, at] > fleet.sharing.worth(surviving)[:, at] * (1.0 + 1e-9)
+    return over
+
+
+def low_capacity(fleet: Fleet, serving: Ints, *, quantile: float) -> Floats:
+    """Low quantile of what each service takes alone on its pool's serving instances (p,), (s,); NaN unknown."""
+    low = np.quantile(fleet.capacity, quantile, axis=0) * serving[fleet.pool]
+    at = np.flatnonzero(np.isin(fleet.pool, fleet.sharing.pool))
+    if len(at):
+        worth = fleet.sharing.worth(serving)[:, fleet.pool[at]]
+        low[at] = np.quantile(fleet.capacity[:, at] * worth, quantile, axis=0)
+    return np.asarray(low)
 
 
 def beyond_repair(fleet: Fleet, offered: Offered) -> Bools:

@@ -106,6 +106,7 @@ def build_world(plan: Plan, fleet: Fleet, sample: Ints, faults: Faults) -> World
         unit_qps=unit,
         fixed_qps=fixed,
         pool=fleet.pool,
+        sharing=fleet.sharing.of_samples(sample),
         entries=np.array([place[e] for e in peaks.entries], dtype=np.int64),
         limit_qps=limit,
         timeout_s=call_timeouts(network),

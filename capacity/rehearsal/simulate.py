@@ -224,15 +224,15 @@ class _Run:
     def _capacity(self, t: int, demand: Floats) -> Floats:
         """Requests/s each service can serve in this second, instances of a pool shared by need."""
         world = self.world
-        serving = self.script.instances[t][world.pool]
-        own = world.unit_qps * serving
+        serving = world.sharing.worth(self.script.instances[t])
+        own = world.unit_qps * serving[:, world.pool]
         if self.shared.any():
             with np.errstate(divide="ignore", invalid="ignore"):
                 need = np.where(np.isfinite(world.unit_qps), np.minimum(demand, self.limit) / world.unit_qps, 0.0)
             for p in np.unique(world.pool[self.shared]):
                 at = np.flatnonzero(world.pool == p)
                 total = need[:, at].sum(axis=1, keepdims=True)
-                n = float(self.script.instances[t][p])
+                n = serving[:, p : p + 1]
                 part = np.divide(need[:, at], total, out=np.full((len(need), len(at)), 1.0 / len(at)), where=total > 0)
                 own[:, at] = world.unit_qps[:, at] * np.maximum(n - (total - need[:, at]), n * part)
         own = np.where(np.isnan(own), np.inf, own)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capacity.plan.network import Network
+from capacity.plan.sharing import Sharing
 from capacity.plan.sizing import Bools, Floats, Ints
 
 DEFAULT_TIMEOUT_S = 1.0
@@ -52,6 +53,8 @@ class World:
     fixed_qps : ndarray (s,)
         Capacity that instances do not change, infinite where there is none; hot keys included.
     pool : ndarray (s,)
+    sharing : Sharing
+        Of the pools whose instances share something, in these futures.
     entries : ndarray
         Services that get the external arrivals, in their order.
     limit_qps : ndarray (s,)
@@ -68,6 +71,7 @@ class World:
     unit_qps: Floats
     fixed_qps: Floats
     pool: Ints
+    sharing: Sharing
     entries: Ints
     limit_qps: Floats
     timeout_s: Floats

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scipy import special
 
 from capacity.saturation import rules
-from capacity.saturation.compete import contest
-from capacity.saturation.families import COMPETING, FAMILIES
-from capacity.saturation.fit import CurveFit, fit_curve
+from capacity.saturation.families import FAMILIES
+from capacity.saturation.fit import CurveFit, StackRow
 from capacity.saturation.flow_equivalent import inside_grid, open_rate, queue_sharpness
 from capacity.saturation.interpolation import first_above, interpolate_rows
+from capacity.saturation.stack import fit_stack
 from capacity.saturation.steps import LATENCY_PARTS, Steps, with_imputed_tails
 from capacity.saturation.uncertainty import bend_past_end
 
@@ -59,11 +59,14 @@ class ThroughputDraws:
         )
 
 
-def throughput_draws(steps: Steps, *, speed: Array, rng: np.random.Generator) -> ThroughputDraws:
+def throughput_draws(
+    steps: Steps, *, speed: Array, rng: np.random.Generator, curves: StackRow | None = None
+) -> ThroughputDraws:
     """Sample curves of throughput against users.
 
     A curve shapes what lies between the steps; at a step the measurement has the word, as far as the curve misses it
-    by more than noise: the step's own speed (``speed``, log, (S, n)) and counting.
+    by more than noise: the step's own speed (``speed``, log, (S, n)) and counting. ``curves`` are the test's, where
+    they were fitted among many.
     """
     n = len(speed)
     load = steps.load
@@ -75,11 +78,12 @@ def throughput_draws(steps: Steps, *, speed: Array, rng: np.random.Generator) ->
     if len(np.unique(load)) < 4:
         rough = np.full(n, -1, dtype=np.int64)
         return ThroughputDraws((), rough, (), np.log(x / load) + noise, load, None, _stands_still(load, x, None))
-    judged = contest(load, x, families=COMPETING)
+    stacked = curves if curves is not None else StackRow(fit_stack(load[None], x[None], family=None), 0)
+    judged = stacked.judged
     names = tuple(name for name, w in judged.weights.items() if w >= _LEAST_WEIGHT)
     share = np.array([judged.weights[name] for name in names])
     family = rng.choice(len(names), size=n, p=share / share.sum()).astype(np.int64)
-    fits = [fit_curve(load, x, family=name) for name in names]
+    fits = [stacked.curve(name) for name in names]
     correction = np.zeros((n, len(load)))
     drawn: list[Array] = []
     for i, fit in enumerate(fits):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from capacity.saturation import rules
 from capacity.saturation.closed import closed_capacity, throughput_draws
-from capacity.saturation.fit import CurveFit
+from capacity.saturation.fit import CurveFit, StackRow
 from capacity.saturation.interpolation import first_above, monotone
 from capacity.saturation.noise import speed_draws
 from capacity.saturation.open_steps import open_steps_capacity
@@ -137,7 +137,13 @@ def _holding(steps: Steps, limits: Mapping[str, float]) -> NDArray[np.bool_]:
 
 
 def slo_crossing(
-    steps: Steps, limits: Mapping[str, float], *, run_sd: float = 0.0, rng: np.random.Generator, n_samples: int
+    steps: Steps,
+    limits: Mapping[str, float],
+    *,
+    run_sd: float = 0.0,
+    rng: np.random.Generator,
+    n_samples: int,
+    curves: StackRow | None = None,
 ) -> Crossing:
     """Capacity of one run at the objective.
 
@@ -152,6 +158,8 @@ def slo_crossing(
         speed moves the objective far, so it belongs in here and not on the answer.
     rng, n_samples
         Generator, number of samples.
+    curves
+        Throughput curves of a closed test, where they were fitted among many.
     """
     steps = steps.thinned()
     # Reading a closed test through a queue is costly; a few hundred futures of it tell as much, and are drawn from.
@@ -169,7 +177,7 @@ def slo_crossing(
         qps, first, knee, most = found.qps, found.first, found.knee, found.most_qps
         reached, seen = qps, broke | knee
     else:
-        draws = throughput_draws(steps, speed=speed, rng=rng)
+        draws = throughput_draws(steps, speed=speed, rng=rng, curves=curves)
         answer = closed_capacity(steps, excess, limits, draws, rng=rng)
         curve, first, knee = draws.curve, answer.first, draws.knee_reached
         # What lies beyond the tested users must not matter for the answer; where it does, the end was not seen.

@@ -11,10 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from capacity.errors import InputError, Problem, did_you_mean
 from capacity.result import Result
-from capacity.saturation.compete import contest, fit_family
-from capacity.saturation.families import COMPETING, FAMILIES
+from capacity.saturation.compete import Contest
+from capacity.saturation.families import FAMILIES
 from capacity.saturation.points import checked_points
-from capacity.saturation.uncertainty import bend_past_end, misfit_of_shape, parameter_draws, shape_error
+from capacity.saturation.resample import parameter_draws
+from capacity.saturation.stack import StackFit, fit_stack, relative_misfit
+from capacity.saturation.uncertainty import bend_past_end, misfit_of_shape, shape_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,15 +79,17 @@ class CurveFit(Result):
     def predict(self, load: ArrayLike) -> Array:
         """Throughput at any loads, same shape as ``load``."""
         at = np.asarray(load, dtype=float)
-        return FAMILIES[self.family].predict(self._vector, at.reshape(1, -1)).reshape(at.shape)
+        return np.asarray(FAMILIES[self.family].predict(self._vector, at.reshape(1, -1)).reshape(at.shape))
 
     def residuals(self) -> Array:
         """Observed minus fitted throughput, in the order of ``load``."""
         return self.throughput - self.predict(self.load)
 
     def draws(self, n: int = 400, *, seed: int = 0) -> Array:
-        """Plausible parameters (n, P), see `uncertainty.parameter_draws`; NaN where no noise can be seen."""
-        return parameter_draws(FAMILIES[self.family], self._vector, self.load, self.throughput, n=n, seed=seed)
+        """Plausible parameters (n, P), see `resample.parameter_draws`; NaN where no noise can be seen."""
+        family = FAMILIES[self.family]
+        drawn = parameter_draws(family, self._vector, self.load[None], self.throughput[None], n=n, seed=seed)
+        return np.asarray(drawn[0])
 
     def interval(self, level: float = 0.9, *, n: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Interval of every parameter.
@@ -231,7 +235,7 @@ def _check_level(level: float) -> None:
 
 
 def _alone(fit: CurveFit, name: str) -> CurveFit:
-    return _fitted(name, fit.load, fit.throughput, weights={name: 1.0}, errors={})
+    return curve_of(fit_stack(fit.load[None], fit.throughput[None], family=name), 0)
 
 
 def fit_curve(load: ArrayLike, throughput: ArrayLike, *, family: str | None = None) -> CurveFit:
@@ -268,31 +272,62 @@ def fit_curve(load: ArrayLike, throughput: ArrayLike, *, family: str | None = No
     .. [1] N. J. Gunther, "Guerrilla Capacity Planning", 2007 (the data: SPEC SDM91).
     """
     x, y = checked_points(load, throughput)
+    check_family(family)
+    fit = curve_of(fit_stack(x[None, :], y[None, :], family=family), 0)
+    needed = len(FAMILIES[fit.family].parameters)
+    if len(np.unique(x)) < needed:
+        raise InputError(
+            f"too few points for the {fit.family} curve",
+            problems=[
+                Problem("load", f"{len(np.unique(x))} distinct", f"{needed} or more", "run more steps, or use 'linear'")
+            ],
+        )
+    return fit
+
+
+def check_family(family: str | None) -> None:
+    """Refuse a family that does not exist."""
     if family is not None and family not in FAMILIES:
         raise InputError(
             "unknown curve family",
             problems=[Problem("family", repr(family), ", ".join(FAMILIES), did_you_mean(str(family), FAMILIES))],
         )
-    if family is None:
-        judged = contest(x, y, families=COMPETING)
-        name, weights, errors = judged.winner, judged.weights, judged.held_out_error
-    else:
-        name, weights, errors = family, {family: 1.0}, contest(x, y, families=[family]).held_out_error
-    needed = len(FAMILIES[name].parameters)
-    if len(np.unique(x)) < needed:
-        raise InputError(
-            f"too few points for the {name} curve",
-            problems=[
-                Problem("load", f"{len(np.unique(x))} distinct", f"{needed} or more", "run more steps, or use 'linear'")
-            ],
-        )
-    return _fitted(name, x, y, weights=weights, errors=errors)
 
 
-def _fitted(name: str, x: Array, y: Array, *, weights: Mapping[str, float], errors: Mapping[str, float]) -> CurveFit:
-    theta = fit_family(FAMILIES[name], x[None, :], y[None, :], exact=True).parameters
-    fitted = FAMILIES[name].predict(theta, x[None, :])[0]
-    positive = y > 1e-9 * y.max()
-    misfit = float(np.sqrt(np.mean((fitted[positive] / y[positive] - 1.0) ** 2)))
-    values = dict(zip(FAMILIES[name].parameters, (float(v) for v in theta[0]), strict=True))
-    return CurveFit(name, values, x, y, misfit, dict(weights), dict(errors))
+@dataclass(frozen=True)
+class StackRow:
+    """One test of a stack."""
+
+    stack: StackFit
+    row: int
+
+    @property
+    def judged(self) -> Contest:
+        """What the contest said of it."""
+        return self.stack.judged.of(self.row)
+
+    def curve(self, family: str | None = None) -> CurveFit:
+        """Its winner, or a family by itself."""
+        return curve_of(self.stack, self.row, family=family)
+
+
+def curve_of(stack: StackFit, row: int, *, family: str | None = None) -> CurveFit:
+    """Take one test out of a stack: its winner, or a family by itself."""
+    if family is not None and family != stack.judged.families[int(stack.winner[row])]:
+        x, y, theta = stack.load[row], stack.throughput[row], stack.parameters[family][row]
+        misfit = relative_misfit(y[None], FAMILIES[family].predict(theta[None], x[None]))
+        values = dict(zip(FAMILIES[family].parameters, (float(v) for v in theta), strict=True))
+        return CurveFit(family, values, x, y, float(misfit[0]), {family: 1.0}, {})
+    name = stack.judged.families[int(stack.winner[row])]
+    values = dict(zip(FAMILIES[name].parameters, (float(v) for v in stack.parameters[name][row]), strict=True))
+    judged = stack.judged.of(row)
+    weights = judged.weights if name in judged.weights else {name: 1.0}
+    return CurveFit(
+        name,
+        values,
+        stack.load[row],
+        stack.throughput[row],
+        float(stack.misfit[row]),
+        weights,
+        judged.held_out_error,
+    )

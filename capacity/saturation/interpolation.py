@@ -29,16 +29,24 @@ def monotone(values: Array, *, weight: Array) -> Array:
     >>> monotone(np.array([[1.0, 3.0, 2.0, 5.0]]), weight=np.ones(4)).tolist()
     [[1.0, 2.5, 2.5, 5.0]]
     """
-    n = values.shape[1]
-    zero = np.zeros((values.shape[0], 1))
-    total = np.concatenate([zero, np.cumsum(values * weight, axis=1)], axis=1)
+    falls = (np.diff(values, axis=1) < 0).any(axis=1)
+    if not falls.any():
+        return values
+    out = values.copy()
+    # Steps by samples: what is taken over neighbouring steps then runs through memory in order.
+    own = np.ascontiguousarray(values[falls].T)
+    n = len(own)
+    total = np.zeros((n + 1, own.shape[1]))
+    np.cumsum(own * weight[:, None], axis=0, out=total[1:])
     weights = np.concatenate([[0.0], np.cumsum(weight)])
-    best = np.full_like(values, -np.inf)
+    best = np.full_like(own, -np.inf)
     for j in range(n):  # over steps, a few dozen; samples go together
-        means = (total[:, j + 1 :] - total[:, j : j + 1]) / (weights[j + 1 :] - weights[j])
-        least = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
-        best[:, j:] = np.maximum(best[:, j:], least)
-    return best
+        means = (total[j + 1 :] - total[j]) / (weights[j + 1 :] - weights[j])[:, None]
+        for k in range(len(means) - 2, -1, -1):
+            np.minimum(means[k], means[k + 1], out=means[k])
+        np.maximum(best[j:], means, out=best[j:])
+    out[falls] = best.T
+    return out
 
 
 def first_above(values: Array) -> NDArray[np.int64]:

@@ -40,6 +40,9 @@ def next_step(service: Service, runs: Sequence[RunCapacity], evidence: str) -> s
     low, high = np.quantile(latest.qps, [0.05, 0.95])
     if high > 1.15 * low:
         return f"add steps of 5 % between {low:.4g} and {high:.4g} requests/s per instance"
+    together = max(r.instances for r in runs)
+    if not service.is_fixed and service.instances >= rules.FLEET_SPAN * together:
+        return f"repeat with a larger fleet: {together} instances were tested together, {service.instances} run"
     return "nothing urgent: repeat before the promotion with the version that will run"
 
 

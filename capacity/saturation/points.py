@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from capacity.errors import InputError, Problem
+from capacity.saturation.long_form import LARGEST
 
 Array = NDArray[np.float64]
-
-_LARGEST = 1e15
 
 
 def checked_points(load: ArrayLike, throughput: ArrayLike) -> tuple[Array, Array]:
@@ -28,9 +27,9 @@ def checked_points(load: ArrayLike, throughput: ArrayLike) -> tuple[Array, Array
         elif not np.isfinite(values).all():
             where = int(np.flatnonzero(~np.isfinite(values))[0])
             problems.append(Problem(f"{name}[{where}]", str(values[where]), "a finite number", "leave the step out"))
-        elif (values < 0).any() or (values > _LARGEST).any():
-            where = int(np.flatnonzero((values < 0) | (values > _LARGEST))[0])
-            problems.append(Problem(f"{name}[{where}]", f"{values[where]:g}", f"between 0 and {_LARGEST:g}"))
+        elif (values < 0).any() or (values > LARGEST).any():
+            where = int(np.flatnonzero((values < 0) | (values > LARGEST))[0])
+            problems.append(Problem(f"{name}[{where}]", f"{values[where]:g}", f"between 0 and {LARGEST:g}"))
         elif name == "load" and (values == 0).any():
             problems.append(Problem("load", "0", "above 0", "leave out steps without load"))
     if not problems and arrays["load"].shape != arrays["throughput"].shape:

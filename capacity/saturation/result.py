@@ -12,7 +12,9 @@ import numpy as np
 from capacity.errors import UsageError, did_you_mean
 from capacity.loadtest import Gate
 from capacity.result import Result
+from capacity.saturation.drift import Drift
 from capacity.saturation.fit import CurveFit
+from capacity.saturation.scaling import FleetScaling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +59,13 @@ class Curves(Result):
         worst verdict of a gate.
     limits
         Per service, the parts of the objective.
+    drift
+        Of services with several runs, whether their capacity moved between them.
+    fleet_scaling
+        Of services tested with fleets of which the largest is four times the smallest or more, the fleet's capacity
+        against its instances.
+        ``instance_capacity_qps`` is then that of an instance among as many as run today; without such runs it is that
+        of one among as many as were tested, and n instances are taken to take n times one.
     """
 
     services: tuple[str, ...]
@@ -71,6 +80,8 @@ class Curves(Result):
     assumptions: tuple[str, ...]
     points: pd.DataFrame
     limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    drift: Mapping[str, Drift] = field(default_factory=dict)
+    fleet_scaling: Mapping[str, FleetScaling] = field(default_factory=dict)
 
     units: ClassVar[dict[str, str]] = {"q05": "requests/s", "q50": "requests/s", "q95": "requests/s"}
 
@@ -123,9 +134,15 @@ class Curves(Result):
             "assumptions": list(self.assumptions),
             "points": json.loads(self.points.to_json(orient="split", index=False, double_precision=15)),
             "limits": {s: dict(v) for s, v in self.limits.items()},
+            "drift": {s: d.to_plain() for s, d in self.drift.items()},
+            "fleet_scaling": {s: c.to_plain() for s, c in self.fleet_scaling.items()},
         }
         text = json.dumps(told, sort_keys=True, ensure_ascii=False)
+        scaling = {
+            f"fleet_scaling_{k}": self.fleet_scaling[s].to_samples() for k, s in enumerate(sorted(self.fleet_scaling))
+        }
         return {
+            **scaling,
             "instance_capacity_qps": self.instance_capacity_qps.to_numpy(),
             "curves": np.frombuffer(text.encode("utf-8"), dtype=np.uint8),
         }
@@ -149,6 +166,11 @@ class Curves(Result):
             assumptions=tuple(told["assumptions"]),
             points=pd.DataFrame(**told["points"]).astype(dict.fromkeys(POINT_NUMBERS, "float64")),
             limits=told["limits"],
+            drift={s: Drift.from_plain(v) for s, v in told.get("drift", {}).items()},
+            fleet_scaling={
+                s: FleetScaling.from_plain(s, v, np.asarray(arrays[f"fleet_scaling_{k}"]))
+                for k, (s, v) in enumerate(sorted(told.get("fleet_scaling", {}).items()))
+            },
         )
 
 

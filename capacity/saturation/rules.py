@@ -59,3 +59,14 @@ FLAT_ELASTICITY = 0.1
 
 PRODUCTION_RANK = 3
 """Production's lower bound is the third-busiest interval within the objective: one bad counter must not set it."""
+
+API_COST_SPREAD = 0.5
+"""Log standard deviation between what requests to APIs of one pool cost before a test tells them apart: two in three
+lie between 0.6 and 1.6 times the typical cost."""
+
+MIX_DIFFERS = 0.1
+"""Share of requests that goes to another API than in the test, above which the mix is said to differ."""
+
+FLEET_SPAN = 4.0
+"""Largest over smallest fleet tested from which a fleet gets its own curve: twice as many show less of it than two
+nights differ by."""

@@ -16,10 +16,13 @@ from capacity.saturation import rules
 from capacity.saturation.compete import fit_family
 from capacity.saturation.crossing import Crossing, slo_crossing
 from capacity.saturation.families import FAMILIES
-from capacity.saturation.fit import CurveFit, fit_curve
+from capacity.saturation.fit import CurveFit, StackRow
+from capacity.saturation.stack import fit_stack
 from capacity.saturation.steps import Steps
 
 Array = NDArray[np.float64]
+
+_GREW = ("unsteady_step", "littles_law")
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,14 @@ class RunCapacity:
     most_qps
         What the stated rule allows to be quoted where the end was not seen.
     spread
-        Log standard deviation for what the run cannot know: other nights, other instances, another version.
-    loss
-        Scale of the half-normal by which the run may flatter.
+        Log standard deviation for what is this run's own: its night, its instances, its few steps.
+    shared
+        By cause, log standard deviation of what it has in common with other runs of the service that share the cause:
+        the version, the instance type, being read through an open queue.
+    losses
+        By cause, scale of the half-normal by which it and others that share the cause may flatter.
+    instances, version, mix
+        What was under test, and the share of each kind of request.
     production
         Whether it ran in production.
     gates
@@ -57,7 +65,11 @@ class RunCapacity:
     upper_qps: float
     most_qps: float
     spread: float
-    loss: float
+    shared: Mapping[str, float]
+    losses: Mapping[str, float]
+    instances: int
+    version: str | None
+    mix: Mapping[str, float]
     production: bool
     same_type: bool
     started_s: float
@@ -68,34 +80,40 @@ class RunCapacity:
 
 def to_steps(test: LoadTest) -> Steps | None:
     """Usable steps of a run per instance, sorted by load, equal loads averaged; None where none is left."""
-    frame = test.steps.drop(index=list(test.excluded_steps))
-    frame = frame[frame["achieved_qps"] > 0]
-    if frame.empty:
+    whole = test.steps
+    values = {name: whole[name].to_numpy(dtype=float) for name in whole.columns}
+    usable = (values["achieved_qps"] > 0) & ~np.isin(whole.index, list(test.excluded_steps))
+    if not usable.any():
         return None
     n = float(test.instances)
-    values = {name: frame[name].to_numpy(dtype=float) for name in frame.columns}
+    kept = np.asarray(whole.index)[usable]
+    counted = errors_in_throughput(whole, test.errors_counted)[usable]
+    values = {name: v[usable] for name, v in values.items()}
     is_open = bool(np.isfinite(values["offered_qps"]).sum() >= np.isfinite(values["concurrency"]).sum())
-    load = np.where(
-        [i in test.generator_limited_steps for i in frame.index], values["achieved_qps"], values["offered_qps"]
-    )
+    if is_open:
+        # Where a queue grew through the step, its mean number under way belongs to no throughput.
+        grew = [g.step for g in test.gates if g.name in _GREW and g.verdict == "flagged" and g.step is not None]
+        values["concurrency"] = np.where(np.isin(kept, grew), np.nan, values["concurrency"])
+    limited = np.isin(kept, list(test.generator_limited_steps))
+    load = np.where(limited, values["achieved_qps"], values["offered_qps"])
     load = (load if is_open else values["concurrency"]) / n
     keep = np.isfinite(load) & (load > 0)
     values = {name: v[keep] for name, v in values.items()}
     load = load[keep]
-    counted = errors_in_throughput(frame, test.errors_counted)[keep]
-    errors = np.nan_to_num(values["error_fraction"]) * counted
+    errors = np.nan_to_num(values["error_fraction"]) * counted[keep]
     columns = np.stack(
         [
             values["achieved_qps"] / n * (1.0 - errors),
             *(values[p] for p in ("p50_ms", "p95_ms", "p99_ms", "error_fraction", "cpu_fraction")),
             values["achieved_qps"] * values["seconds"],
+            values["concurrency"] / n,
         ]
     )
     places, group = np.unique(np.round(load, 9), return_inverse=True)
     merged = _means(columns, group, len(places))
-    merged[-1] *= np.bincount(group, minlength=len(places))
+    merged[6] *= np.bincount(group, minlength=len(places))
     latency = {p: merged[k] for k, p in enumerate(("p50_ms", "p95_ms", "p99_ms"), start=1)}
-    return Steps(is_open, places, merged[0], latency, merged[4], merged[5], merged[6])
+    return Steps(is_open, places, merged[0], latency, merged[4], merged[5], merged[6], merged[7])
 
 
 def _means(columns: Array, group: NDArray[np.int64], size: int) -> Array:
@@ -132,14 +150,29 @@ def beyond(
     return np.asarray(qps * most ** rng.uniform(size=qps.shape))
 
 
-def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, n_samples: int) -> RunCapacity | None:
-    """Capacity per instance by one run; None where it has no usable step."""
-    steps = to_steps(test)
+def run_capacity(
+    test: LoadTest,
+    service: Service,
+    *,
+    rng: np.random.Generator,
+    n_samples: int,
+    steps: Steps | None = None,
+    curves: StackRow | None = None,
+) -> RunCapacity | None:
+    """Capacity per instance by one run; None where it has no usable step.
+
+    ``steps`` and ``curves`` are the test's own, where they were read and fitted among many.
+    """
+    steps = to_steps(test) if steps is None else steps
     if steps is None:
         return None
+    if curves is None:
+        points = curve_points(steps)
+        curves = StackRow(fit_stack(*(p[None] for p in points), family=None), 0) if points is not None else None
     limits = limits_of(service)
     run_sd = float(np.hypot(rules.RUN_SPREAD, rules.INSTANCE_SPREAD / np.sqrt(test.instances)))
-    found = slo_crossing(steps, limits, run_sd=run_sd, rng=rng, n_samples=n_samples)
+    closed = None if steps.is_open else curves
+    found = slo_crossing(steps, limits, run_sd=run_sd, rng=rng, n_samples=n_samples, curves=closed)
     upper = cpu_bound(steps)
     few = any(g.name == "too_few_steps" and g.verdict == "bounded" for g in test.gates)
     latency_unknown = bool(found.unmeasured) and len(found.unmeasured) == sum(p in limits for p in ("p95_ms", "p99_ms"))
@@ -154,7 +187,8 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
     evidence: Literal["measured", "bounded"] = "measured" if seen and not few and not latency_unknown else "bounded"
     compared = against_catalogue(test, service)
     unseen = not found.is_open and service.slo.error_fraction is not None
-    spread, loss = _uncertainty(test, compared, few=few, is_open=found.is_open, refusals_unseen=unseen)
+    shared = _shared(test, compared, is_open=found.is_open)
+    losses = _losses(test, refusals_unseen=unseen)
     # What held in an open test held; a closed one is read through a model that may be wrong.
     lower = found.highest_good_qps * (1.0 if found.is_open else 1.0 - 2.0 * rules.CLOSED_SPREAD)
     return RunCapacity(
@@ -164,14 +198,18 @@ def run_capacity(test: LoadTest, service: Service, *, rng: np.random.Generator, 
         lower_qps=lower,
         upper_qps=upper,
         most_qps=most,
-        spread=spread,
-        loss=loss,
+        spread=_own_spread(few=few),
+        shared=shared,
+        losses=losses,
+        instances=test.instances,
+        version=test.version,
+        mix=dict(test.mix or {}),
         production=test.is_production,
         same_type=not any(g.name == "instance_type_changed" for g in compared),
         started_s=test.started_at.timestamp() if test.started_at is not None else float("nan"),
         gates=(*test.gates, *compared),
         why=tuple(_why(test, service, found, evidence, upper, latency_unknown)),
-        curve=found.curve or _curve_of(test),
+        curve=found.curve or (curves.curve() if curves is not None else None),
     )
 
 
@@ -194,31 +232,39 @@ def against_catalogue(test: LoadTest, service: Service) -> tuple[Gate, ...]:
     return tuple(gates)
 
 
-def _uncertainty(
-    test: LoadTest, gates: tuple[Gate, ...], *, few: bool, is_open: bool, refusals_unseen: bool
-) -> tuple[float, float]:
-    """Log standard deviation of what the run cannot know, and the half-normal scale by which it may flatter."""
+def _own_spread(*, few: bool) -> float:
+    """Log standard deviation that other runs average out, beside what nights and instances put into the samples."""
+    return rules.FEW_STEPS_SPREAD if few else 0.0
+
+
+def _shared(test: LoadTest, gates: tuple[Gate, ...], *, is_open: bool) -> dict[str, float]:
+    """By cause, log standard deviation that more runs of the same kind do not average out."""
     names = {g.name for g in gates}
-    # What the night and the instances do is in the samples already: it moves latency and rate together.
-    terms = [0.0]
-    terms += [rules.VERSION_SPREAD] if "version_changed" in names else []
-    terms += [rules.INSTANCE_TYPE_SPREAD] if "instance_type_changed" in names else []
-    terms += [rules.FEW_STEPS_SPREAD] if few else []
-    terms += [] if is_open else [rules.CLOSED_SPREAD]
-    loss = [rules.MOCKED_LOSS] if test.mocked else []
-    loss += [rules.CLOSED_LOSS] if refusals_unseen else []
-    return float(np.linalg.norm(terms)), float(np.linalg.norm(loss))
+    found = {f"version {test.version}": rules.VERSION_SPREAD} if "version_changed" in names else {}
+    if "instance_type_changed" in names:
+        found[f"instance type {test.instance_type}"] = rules.INSTANCE_TYPE_SPREAD
+    return found if is_open else found | {"closed": rules.CLOSED_SPREAD}
 
 
-def _curve_of(test: LoadTest) -> CurveFit | None:
-    # Where a queue grew through the step, its mean number under way belongs to no throughput.
-    grew = {g.step for g in test.gates if g.name in ("unsteady_step", "littles_law") and g.verdict == "flagged"}
-    left_out = [i for i in test.steps.index if i in test.excluded_steps or i in grew]
-    frame = test.steps.drop(index=left_out)[["concurrency", "achieved_qps"]].dropna()
-    frame = frame[(frame > 0).all(axis=1)]
-    if frame["concurrency"].nunique() < 4:
-        return None
-    return fit_curve(frame["concurrency"] / test.instances, frame["achieved_qps"] / test.instances)
+def _losses(test: LoadTest, *, refusals_unseen: bool) -> dict[str, float]:
+    """By cause, the half-normal scale by which the run may flatter."""
+    found = {"mocked": rules.MOCKED_LOSS} if test.mocked else {}
+    return found | ({"refusals": rules.CLOSED_LOSS} if refusals_unseen else {})
+
+
+def curve_points(steps: Steps) -> tuple[Array, Array] | None:
+    """Concurrency and throughput per instance, rising, for curves to be fitted to; None where they are too few.
+
+    Of a closed test they are those its open reading rests on.
+    """
+    own = steps.thinned()
+    x, y = own.load, np.maximum(own.good_qps, 1e-9 * own.good_qps.max())
+    if steps.is_open:
+        inside = own.concurrency if own.concurrency is not None else np.full(len(own), np.nan)
+        known = np.isfinite(inside) & (inside > 0)
+        order = np.argsort(inside[known], kind="stable")
+        x, y = inside[known][order], y[known][order]
+    return (x, y) if len(np.unique(x)) >= 4 else None
 
 
 def _why(

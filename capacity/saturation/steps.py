@@ -35,6 +35,8 @@ class Steps:
         Arrays (n,), NaN where unknown.
     requests
         Requests behind each step's figures, all instances together, (n,); NaN where unknown.
+    concurrency
+        Requests inside per instance, (n,), NaN where unknown; None where no step says.
     """
 
     is_open: bool
@@ -44,6 +46,7 @@ class Steps:
     error_fraction: Array
     cpu_fraction: Array
     requests: Array
+    concurrency: Array | None = None
 
     def __len__(self) -> int:
         return len(self.load)
@@ -73,6 +76,7 @@ class Steps:
             self.error_fraction[rows],
             self.cpu_fraction[rows],
             self.requests[rows],
+            None if self.concurrency is None else self.concurrency[rows],
         )
 
     def thinned(self) -> Steps:

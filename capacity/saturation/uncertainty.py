@@ -1,79 +1,14 @@
-"""What a fitted curve does not know: draws of its parameters, and how far it may be trusted past its points.
-
-References
-----------
-.. [1] B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 9: residuals.
-.. [2] K. P. Burnham, D. R. Anderson, "Model Selection and Multimodel Inference", 2nd ed. 2002: weights of noise models.
-"""
+"""What a fitted curve does not know of its own shape, among its points and past them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.saturation.families import Family
-from capacity.saturation.leastsquares import fit_batch
-
 Array = NDArray[np.float64]
-
-_LEAST_NOISE = 1e-9
-"""Relative to the largest throughput: nobody measures finer, and a search ends about there."""
 
 _LOST = 3.0
 """Log standard deviation, a factor of 20, from which on a curve says nothing whatever it says."""
-
-
-def parameter_draws(family: Family, theta: Array, load: Array, throughput: Array, *, n: int, seed: int) -> Array:
-    """Refit the curve to itself with new noise, (n, P); NaN where as many parameters as points leave no noise to see.
-
-    The noise has the size of the residuals, itself uncertain as it is with few points, and larger where the residuals
-    follow one another, the sign of a curve of the wrong shape. Whether it is the same at every load or grows with
-    throughput is weighed by the likelihood of either. Refits keep the bounds.
-
-    Parameters
-    ----------
-    family, theta
-        The curve and its parameters (1, P).
-    load, throughput
-        The points, sorted by load.
-    """
-    free = len(load) - theta.shape[1]
-    if free < 1:
-        return np.full((n, theta.shape[1]), np.nan)
-    rng = np.random.default_rng(seed)
-    fitted = family.predict(theta, load[None, :])[0]
-    unit = max(float(throughput.max()), 1e-300)
-    sd = _noise(fitted / unit, (throughput - fitted) / unit, free, rng=rng, n=n)
-    scale = unit ** np.array(family.scale_power, dtype=float)
-    many = np.tile(load, (n + 1, 1))
-    low, high = np.array(family.low), family.high(many)
-    start = np.clip(np.tile(theta / scale, (n + 1, 1)), low, high)
-    noise = sd * rng.standard_normal((n, len(load)))
-    y = fitted / unit + np.concatenate([np.zeros((1, len(load))), noise])
-    found = fit_batch(family.rough, many, y, start=start, low=low, high=high, iterations=15).parameters
-    # What refitting alone changes, without any noise, is the search's own error and none of the data's.
-    own = np.where(found[:1] > 0, start[:1] / np.where(found[:1] > 0, found[:1], 1.0), 1.0)
-    drawn = np.clip(found[1:] * own, low, high[1:])
-    return family.settle(drawn * scale, many[1:])
-
-
-def _noise(fitted: Array, residual: Array, free: int, *, rng: np.random.Generator, n: int) -> Array:
-    """Draw the standard deviation of the noise at every load, (n, points)."""
-    inflation = misfit_inflation(residual)
-    relative = np.maximum(np.abs(fitted), 0.02 * np.abs(fitted).max() + 1e-300)
-    even = max(float(np.sqrt(residual @ residual / free)), _LEAST_NOISE)
-    growing = max(float(np.sqrt(np.sum((residual / relative) ** 2) / free)), _LEAST_NOISE)
-    against = len(residual) * np.log(growing / even) + np.sum(np.log(relative))
-    share = 1.0 / (1.0 + np.exp(np.clip(against, -50.0, 50.0)))
-    grows = rng.uniform(size=(n, 1)) < share
-    unsure = np.sqrt(free / rng.chisquare(free, size=(n, 1)))
-    return np.asarray(inflation * unsure * np.where(grows, growing * relative, even))
-
-
-def misfit_inflation(residual: Array) -> float:
-    """How much the noise must grow because residuals of neighbouring loads go together."""
-    r = min(_togetherness(residual), 0.8)
-    return float(np.sqrt((1 + r) / (1 - r)))
 
 
 def _togetherness(residual: Array) -> float:

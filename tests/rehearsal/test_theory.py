@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capacity.plan.network import Network
+from capacity.plan.sharing import Sharing, nothing_shared
 from capacity.rehearsal.bucket import admit
 from capacity.rehearsal.simulate import Script, simulate
 from capacity.rehearsal.waits import mean_wait_s
@@ -80,6 +81,7 @@ def world(edges, capacity, *, size, limit=None, timeout=1.0, retries=None, queue
         unit_qps=np.broadcast_to(np.array(capacity, dtype=float), (paths, size)).copy(),
         fixed_qps=np.full(size, np.inf),
         pool=np.arange(size),
+        sharing=nothing_shared(paths),
         entries=np.array([0]),
         limit_qps=np.full(size, np.inf) if limit is None else np.array(limit, dtype=float),
         timeout_s=np.full(size, float(timeout)),
@@ -175,3 +177,14 @@ def test_pools_serve_whoever_needs_it():
 def test_callers_come_before_callees():
     levels = world([(2, 1, 1.0), (1, 0, 1.0), (2, 0, 1.0)], [1, 1, 1], size=3).levels
     assert [level.tolist() for level in levels] == [[2], [1], [0]]
+
+
+def test_instances_that_share_serve_less():
+    """Ten instances of which each slows the others by a twentieth are worth 10 / 1.45."""
+    alone = world([], [10], size=1)
+    sharing = Sharing(np.array([0]), np.full((1, 1), 0.05), np.zeros((1, 1)), np.array([1]), np.array([10]))
+    shared = World(**{**alone.__dict__, "sharing": sharing})
+    for rate, over in ((65.0, False), (75.0, True)):
+        script = Script(np.full((1, 1, 50), rate), np.full((50, 1), 10), np.ones((50, 1)), np.ones(50))
+        assert simulate(shared, script).overloaded.any() == over
+        assert not simulate(alone, script).overloaded.any()

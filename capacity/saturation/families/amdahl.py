@@ -6,6 +6,9 @@ import numpy as np
 
 from capacity.saturation.families.family import Array, Family, slope
 
+_SHARES = (0.02, 0.2, 1.0, 5.0, 25.0, 1e3)
+"""Starts by how much the heaviest load would be slowed by contention."""
+
 
 class Amdahl(Family):
     """X(N) = γN / (1 + α(N − 1)): a share of the work can be done by one at a time.
@@ -43,11 +46,17 @@ class Amdahl(Family):
         """See `Family.high`."""
         return np.tile([1.0, np.inf], (load.shape[0], 1))
 
+    def slopes(self, parameters: Array, load: Array, at: Array) -> Array:
+        """See `Family.slopes`."""
+        alpha = parameters[:, :1]
+        each = 1.0 / (1.0 + alpha * (load - 1.0))
+        return np.stack([-at * (load - 1.0) * each, load * each])
+
     def starts(self, load: Array, throughput: Array) -> Array:
         """See `Family.starts`."""
-        first = slope(load, throughput)
-        alphas = np.array([1e-3, 0.02, 0.2])
-        return np.stack([np.stack([np.full_like(first, a), first], axis=-1) for a in alphas], axis=1)
+        first, top = slope(load, throughput), np.maximum(load.max(axis=1), 1.0)
+        waiting = [np.minimum(share / top, 1.0) for share in _SHARES]
+        return np.stack([np.stack([a, first], axis=-1) for a in waiting], axis=1)
 
     def peak(self, parameters: Array) -> tuple[Array, Array]:
         """See `Family.peak`."""

@@ -22,6 +22,8 @@ class Family(ABC):
     low: ClassVar[tuple[float, ...]]
     scale_power: ClassVar[tuple[int, ...]]
     """How each parameter follows when throughput is measured in another unit."""
+    searches: ClassVar[int] = 2
+    """From how many of its starts the least squares are searched: a smooth curve has one valley."""
 
     @abstractmethod
     def predict(self, parameters: Array, load: Array) -> Array:
@@ -32,8 +34,12 @@ class Family(ABC):
         return self.predict(parameters, load)
 
     @abstractmethod
+    def slopes(self, parameters: Array, load: Array, at: Array) -> Array:
+        """Give the derivatives (P, B, n) of throughput by each parameter; ``at`` is what `rough` gives there."""
+
+    @abstractmethod
     def starts(self, load: Array, throughput: Array) -> Array:
-        """Give starting parameters (B, K, P) for the least-squares search."""
+        """Give starting parameters (B, K, P) for the least-squares search; their size need not be right."""
 
     @abstractmethod
     def peak(self, parameters: Array) -> tuple[Array, Array]:

@@ -35,6 +35,10 @@ class Linear(Family):
         """See `Family.predict`."""
         return parameters[:, :1] * load
 
+    def slopes(self, parameters: Array, load: Array, at: Array) -> Array:  # noqa: ARG002
+        """See `Family.slopes`."""
+        return load[None]
+
     def starts(self, load: Array, throughput: Array) -> Array:
         """See `Family.starts`."""
         return slope(load, throughput)[:, None, None]

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from capacity.saturation.erlang import mean_in_system
 from capacity.saturation.families.family import Array, Family, slope
 
-_TABLE_C = np.geomspace(1.0, 1e7, 1200)
 _RHO = 1.0 - np.concatenate([np.linspace(1.0, 0.1, 30), np.geomspace(0.09, 1e-5, 50)])
+_ROWS, _ROW_STEP = 320, 0.0505  # up to ten million servers
+_SHARP = 0.02
+_COLUMNS = np.linspace(-7.0, 7.0, 401)
+_STEP = 1e-4
 
 
 class MMc(Family):
@@ -50,14 +53,16 @@ class MMc(Family):
         return used * c / service
 
     def rough(self, parameters: Array, load: Array) -> Array:
-        """See `Family.rough`: reads the queue from a table over servers, to about one part in ten thousand."""
-        c, service = np.clip(parameters[:, :1], 1.0, _TABLE_C[-1] * 0.999), parameters[:, 1:2]
-        place = np.log(c[:, 0]) / np.log(_TABLE_C[1])
-        at = np.minimum(place.astype(np.int64), len(_TABLE_C) - 2)
-        share = (place - at)[:, None]
-        table = _number_per_server()
-        number = c * ((1.0 - share) * table[at] + share * table[at + 1])
-        return _interpolate(load, number, np.broadcast_to(_RHO, number.shape)) * c / service
+        """See `Family.rough`: reads utilization from a table, to about one part in ten thousand."""
+        c = np.maximum(parameters[:, :1], 1.0)
+        return _used(np.log(c), load / c) * c / parameters[:, 1:2]
+
+    def slopes(self, parameters: Array, load: Array, at: Array) -> Array:
+        """See `Family.slopes`; by the table, as `rough` is."""
+        c, service = parameters[:, :1], parameters[:, 1:2]
+        moved = np.concatenate([c * (1.0 + _STEP), service], axis=1)
+        grown = (self.rough(moved, load) - at) / (_STEP * c)
+        return np.stack([grown, -at / service])
 
     def high(self, load: Array) -> Array:
         """See `Family.high`."""
@@ -68,8 +73,8 @@ class MMc(Family):
         """See `Family.starts`."""
         service = 1.0 / slope(load, throughput)
         top = np.maximum(load.max(axis=1), 1.0)
-        knee = np.clip(1.05 * throughput.max(axis=1) * service, 1.0, 2 * top)
-        return np.stack([np.stack([k, service], axis=-1) for k in (knee, np.minimum(2 * knee, 2 * top), top)], axis=1)
+        servers = [(2.0 * top) ** share for share in np.linspace(0.0, 1.0, 13)]
+        return np.stack([np.stack([c, service], axis=-1) for c in servers], axis=1)
 
     def peak(self, parameters: Array) -> tuple[Array, Array]:
         """See `Family.peak`."""
@@ -77,9 +82,31 @@ class MMc(Family):
 
 
 @cache
-def _number_per_server() -> Array:
-    """Mean number in the system per server, by servers (rows) and utilization (columns)."""
-    return mean_in_system(_TABLE_C[:, None], _RHO * _TABLE_C[:, None]) / _TABLE_C[:, None]
+def _table() -> Array:
+    """Utilization ρ by servers (rows) and by how many are inside per server (columns), as ρ(1 + ℓ)/ℓ."""
+    c = np.exp(np.arange(_ROWS) * _ROW_STEP)[:, None]
+    inside = np.exp(_SHARP * np.sinh(_COLUMNS))[None, :]
+    number = mean_in_system(c, _RHO * c) / c
+    used = _interpolate(np.broadcast_to(inside, (_ROWS, inside.shape[1])), number, np.broadcast_to(_RHO, number.shape))
+    # Below the lightest load of the table nobody waits.
+    used = np.where(inside < number[:, 1:2], inside, used)
+    return used * (1.0 + inside) / inside
+
+
+def _used(log_c: Array, inside: Array) -> Array:
+    """Utilization (B, n) of log c (B, 1) servers with so many inside per server (B, n), between the table's places."""
+    table = _table()
+    row = np.minimum(log_c / _ROW_STEP, _ROWS - 1.001)
+    # Utilization bends at one inside per server, the sharper the more servers: there the columns are close.
+    column = (np.arcsinh(np.log(inside) / _SHARP) - _COLUMNS[0]) / (_COLUMNS[1] - _COLUMNS[0])
+    column = np.clip(column, 0.0, len(_COLUMNS) - 1.001)
+    top, left = row.astype(np.int64), column.astype(np.int64)
+    down, right = row - top, column - left
+    flat, at = table.ravel(), top * len(_COLUMNS) + left
+    upper = flat[at] + right * (flat[at + 1] - flat[at])
+    at += len(_COLUMNS)
+    lower = flat[at] + right * (flat[at + 1] - flat[at])
+    return np.asarray((upper + down * (lower - upper)) * inside / (1.0 + inside))
 
 
 def _searched(table: Array, x: Array) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.saturation.families.family import Array, Family, slope
+from capacity.saturation.families.family import Array, Family
 
 
 class Pool(Family):
@@ -36,6 +36,7 @@ class Pool(Family):
     parameters = ("c", "service_s", "kappa_s")
     low = (1.0, 1e-12, 0.0)
     scale_power = (0, -1, -1)
+    searches = 4  # each load is a kink with a valley on either side
 
     def predict(self, parameters: Array, load: Array) -> Array:
         """See `Family.predict`."""
@@ -47,16 +48,21 @@ class Pool(Family):
         top = np.maximum(load.max(axis=1), 1.0)
         return np.stack([top, np.full_like(top, np.inf), np.full_like(top, np.inf)], axis=-1)
 
+    def slopes(self, parameters: Array, load: Array, at: Array) -> Array:
+        """See `Family.slopes`."""
+        c, service, kappa = parameters[:, :1], parameters[:, 1:2], parameters[:, 2:3]
+        others = np.maximum(load - 1.0, 0.0)
+        each = 1.0 / (service + kappa * others)
+        slowed = -at * each
+        return np.stack([np.where(load > c, each, 0.0), slowed, slowed * others])
+
     def starts(self, load: Array, throughput: Array) -> Array:
         """See `Family.starts`."""
-        service = 1.0 / slope(load, throughput)
-        top, largest = np.maximum(load.max(axis=1), 1.0), throughput.max(axis=1)
-        knee = np.clip(largest * service, 1.0, top)
-        knees = [knee, 0.8 * knee, np.minimum(1.25 * knee, top), np.sqrt(top), top]
-        kappas = [0.0, 0.2]
-        return np.stack(
-            [np.stack([np.maximum(k, 1.0), service, f * service / top], axis=-1) for k in knees for f in kappas], axis=1
-        )
+        top = np.maximum(load.max(axis=1), 1.0)
+        # At a load the curve has a kink that a search does not pass: it begins between them.
+        between = [load[:, :-1] ** (1 - share) * load[:, 1:] ** share for share in (0.3, 0.7)]
+        knees = np.maximum(np.concatenate([*between, top[:, None]], axis=1), 1.0)
+        return np.stack([_held(load, throughput, knees[:, k]) for k in range(knees.shape[1])], axis=1)
 
     def peak(self, parameters: Array) -> tuple[Array, Array]:
         """See `Family.peak`."""
@@ -71,3 +77,18 @@ class Pool(Family):
         settled = parameters.copy()
         settled[:, 0] = np.where(settled[:, 0] >= load.max(axis=1) * (1 - 1e-6), np.inf, settled[:, 0])
         return settled
+
+
+def _held(load: Array, throughput: Array, c: Array) -> Array:
+    """Parameters (B, 3) for a given size of the pool: a slot is then held for min(N, c)/X = S + κ(N − 1), a line."""
+    inside = np.minimum(load, c[:, None])
+    others = np.maximum(load - 1.0, 0.0)
+    held = inside / np.maximum(throughput, 1e-9 * throughput.max(axis=1, keepdims=True))
+    # Errors of throughput are alike; an error of the time held is worse by the square of throughput.
+    weight = (throughput**2 / inside) ** 2
+    total = weight.sum(axis=1)
+    x, y = (weight * others).sum(axis=1) / total, (weight * held).sum(axis=1) / total
+    wide = (weight * (others - x[:, None]) ** 2).sum(axis=1)
+    steep = (weight * (others - x[:, None]) * held).sum(axis=1)
+    kappa = np.maximum(np.divide(steep, wide, out=np.zeros_like(x), where=wide > 0), 0.0)
+    return np.stack([c, np.maximum(y - kappa * x, 1e-3 * y), kappa], axis=-1)

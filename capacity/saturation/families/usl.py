@@ -6,6 +6,9 @@ import numpy as np
 
 from capacity.saturation.families.family import Array, Family, slope
 
+_SHARES = (0.02, 0.2, 1.0, 5.0, 25.0)
+"""Starts by how much the heaviest load would be slowed by contention."""
+
 
 class USL(Family):
     """X(N) = γN / (1 + α(N − 1) + βN(N − 1)): contention and the cost of keeping everyone consistent.
@@ -46,13 +49,24 @@ class USL(Family):
         """See `Family.high`."""
         return np.tile([1.0, np.inf, np.inf], (load.shape[0], 1))
 
+    def slopes(self, parameters: Array, load: Array, at: Array) -> Array:
+        """See `Family.slopes`."""
+        alpha, beta = parameters[:, :1], parameters[:, 1:2]
+        others = load - 1.0
+        pairs = load * others
+        each = 1.0 / (1.0 + alpha * others + beta * pairs)
+        slowed = -at * each
+        return np.stack([slowed * others, slowed * pairs, load * each])
+
     def starts(self, load: Array, throughput: Array) -> Array:
         """See `Family.starts`."""
-        first = slope(load, throughput)
-        largest = load.max(axis=1)
-        guesses = [(1e-3, 1e-3), (0.02, 0.1), (0.2, 0.0), (0.02, 1.0)]
+        first, top = slope(load, throughput), np.maximum(load.max(axis=1), 1.0)
         return np.stack(
-            [np.stack([np.full_like(first, a), b / largest**2, first], axis=-1) for a, b in guesses],
+            [
+                np.stack([np.minimum(a / top, 1.0), b / top**2, first], axis=-1)
+                for a in _SHARES
+                for b in (0.0, 0.1, 1.0, 10.0)
+            ],
             axis=1,
         )
 

@@ -45,6 +45,11 @@ class Utilization(Family):
         """See `Family.high`."""
         return np.stack([np.full(len(load), np.inf), np.maximum(load.min(axis=1), 0.0)], axis=-1)
 
+    def slopes(self, parameters: Array, load: Array, at: Array) -> Array:
+        """See `Family.slopes`."""
+        each = np.broadcast_to(1.0 / parameters[:, :1], load.shape)
+        return np.stack([-at * each, -each])
+
     def starts(self, load: Array, throughput: Array) -> Array:
         """See `Family.starts`."""
         demand = 1.0 / slope(load, throughput)

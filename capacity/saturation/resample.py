@@ -1,0 +1,161 @@
+"""Plausible parameters of fitted curves: refits to the curve with new noise, for many curves and rounds at once.
+
+References
+----------
+.. [1] B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 9: residuals.
+.. [2] K. P. Burnham, D. R. Anderson, "Model Selection and Multimodel Inference", 2nd ed. 2002: weights of noise models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.saturation.families import Family
+from capacity.saturation.leastsquares import at_bounds, fit_batch, normal_equations, solve_held
+
+Array = NDArray[np.float64]
+
+_MOST_AT_ONCE = 1 << 18
+"""Numbers in one array: what is drawn at once stays within tens of megabytes."""
+_LEAST_NOISE = 1e-9
+"""Relative to the largest throughput: nobody measures finer, and a search ends about there."""
+_NEAR = 0.01
+"""A second step below a tenth of a parameter's standard deviation is the last: its own error is smaller still."""
+_SETTLED = 1e-3
+"""A search in full ends when its next step promises to remove no more than this share of the sum of squares."""
+
+
+def parameter_draws(family: Family, parameters: Array, load: Array, throughput: Array, *, n: int, seed: int) -> Array:
+    """Refit every curve ``n`` times to itself with new noise.
+
+    The noise has the size of the residuals, itself uncertain as it is with few points, and larger where the residuals
+    follow one another, the sign of a curve of the wrong shape. Whether it is the same at every load or grows with
+    throughput is weighed by the likelihood of either. Refits keep the bounds.
+
+    Parameters
+    ----------
+    family
+        The curves' family.
+    parameters
+        What was fitted, (B, P).
+    load, throughput
+        The points, (B, m), sorted by load.
+    n, seed
+        Rounds and their seed; the noise is the same for every curve, so that none depends on its neighbours.
+
+    Returns
+    -------
+    numpy.ndarray
+        Parameters (B, n, P); NaN where there are no more points than parameters.
+    """
+    count, m = load.shape
+    free = m - parameters.shape[1]
+    if free < 1:
+        return np.full((count, n, parameters.shape[1]), np.nan)
+    rng = np.random.default_rng(seed)
+    unsure = np.sqrt(free / rng.chisquare(free, size=(n, 1)))
+    noise, turn = unsure * rng.standard_normal((n, m)), rng.uniform(size=n)
+    drawn = np.empty((count, n, parameters.shape[1]))
+    block = max(1, _MOST_AT_ONCE // (n * m))
+    for first in range(0, count, block):
+        rows = slice(first, first + block)
+        drawn[rows] = _refitted(family, parameters[rows], load[rows], throughput[rows], noise, turn)
+    return drawn
+
+
+def misfit_inflation(residual: Array) -> Array:
+    """How much the noise must grow because residuals (B, m) of neighbouring loads go together, (B,)."""
+    total = np.einsum("bm,bm->b", residual, residual)
+    if residual.shape[1] < 5:
+        return np.ones(len(residual))
+    lagged = np.einsum("bm,bm->b", residual[:, 1:], residual[:, :-1])
+    r = np.clip(np.divide(lagged, total, out=np.zeros_like(total), where=total > 0), 0.0, 0.8)
+    return np.asarray(np.sqrt((1 + r) / (1 - r)))
+
+
+def _refitted(family: Family, parameters: Array, load: Array, throughput: Array, noise: Array, turn: Array) -> Array:
+    unit = np.maximum(throughput.max(axis=1), 1e-300)
+    scale = unit[:, None] ** np.array(family.scale_power, dtype=float)
+    low, high = np.array(family.low), family.high(load)
+    fitted = family.predict(parameters, load) / unit[:, None]
+    even, growing, grows = _noise(fitted, throughput / unit[:, None] - fitted, load.shape[1] - parameters.shape[1])
+    start = np.clip(parameters / scale, low, high)
+    sd = np.where((turn < grows[:, None])[:, :, None], growing[:, None, :], even[:, None, None])
+    # The noise is added to the table's own curve, for a refit without noise to find what was fitted.
+    y = family.rough(start, load)[:, None, :] + sd * noise
+    draws = len(noise)
+    typical = np.sqrt(np.mean(sd[:, 0] ** 2, axis=1))
+    found = _Refit(family, start, load, y, low, high, typical).found().reshape(len(load) * draws, -1)
+    settled = family.settle(found * np.repeat(scale, draws, axis=0), np.repeat(load, draws, axis=0))
+    return settled.reshape(len(load), draws, -1)
+
+
+def _noise(fitted: Array, residual: Array, free: int) -> tuple[Array, Array, Array]:
+    """Size even noise (B,) and noise that grows with throughput (B, m), and give the latter's share (B,)."""
+    relative = np.maximum(np.abs(fitted), 0.02 * np.abs(fitted).max(axis=1, keepdims=True) + 1e-300)
+    even = np.maximum(np.sqrt((residual**2).sum(axis=1) / free), _LEAST_NOISE)
+    growing = np.maximum(np.sqrt(((residual / relative) ** 2).sum(axis=1) / free), _LEAST_NOISE)
+    against = residual.shape[1] * np.log(growing / even) + np.log(relative).sum(axis=1)
+    inflation = misfit_inflation(residual)
+    share = 1.0 / (1.0 + np.exp(np.clip(against, -50.0, 50.0)))
+    return inflation * even, (inflation * growing)[:, None] * relative, share
+
+
+@dataclass(frozen=True)
+class _Refit:
+    """Curves (B) with draws (B, n, m) of their points."""
+
+    family: Family
+    start: Array
+    load: Array
+    y: Array
+    low: Array
+    high: Array
+    sd: Array
+
+    def found(self) -> Array:
+        """Best parameters (B · n, P): Gauss–Newton with each curve's own slopes, and in full where that is not enough.
+
+        All refits of a curve lie near it: its slopes serve them all, which leaves one evaluation of the curve a step.
+        """
+        count, draws, m = self.y.shape
+        jacobian = self.family.slopes(self.start, self.load, self.family.rough(self.start, self.load))
+        normal = np.repeat(normal_equations(jacobian, jacobian, self.load)[0], draws, axis=2)
+        load, y = np.repeat(self.load, draws, axis=0), self.y.reshape(count * draws, m)
+        low = np.broadcast_to(self.low, (count * draws, len(jacobian)))
+        high = np.repeat(self.high, draws, axis=0)
+        theta, residual = (
+            np.repeat(self.start, draws, axis=0),
+            y - self.family.rough(self.start, self.load).repeat(draws, 0),
+        )
+        least = np.einsum("bm,bm->b", residual, residual)
+        near = _NEAR * np.repeat(self.sd**2, draws) + 1e-20
+        for last in (False, True):
+            pull = np.matmul(residual.reshape(count, draws, m), jacobian.transpose(1, 2, 0))
+            gradient = pull.reshape(count * draws, -1).T
+            held = at_bounds(theta, gradient, low, high)
+            move = solve_held(normal, gradient, held, damping=0.0)
+            stepped = np.clip(theta + move.T, low, high)
+            if not last:
+                residual = y - self.family.rough(stepped, load)
+                worse = np.einsum("bm,bm->b", residual, residual) > least
+                theta = stepped
+        promised = np.einsum("pb,pb->b", np.where(held, 0.0, gradient), move)
+        open_ = np.flatnonzero(worse | (promised > near))
+        if len(open_):
+            begin = np.where(worse[open_, None], np.repeat(self.start, draws, axis=0)[open_], theta[open_])
+            stepped[open_] = fit_batch(
+                self.family.rough,
+                load[open_],
+                y[open_],
+                start=begin,
+                low=low[open_],
+                high=high[open_],
+                slopes=self.family.slopes,
+                iterations=25,
+                precision=_SETTLED,
+            ).parameters
+        return stepped
