@@ -12,6 +12,7 @@ Ints = NDArray[np.int64]
 
 _PER_OCTAVE = 128
 _SHORTEST_S = 1e-6
+_LONGEST_S = 1e7
 _MOST_BUCKETS = 48 * _PER_OCTAVE
 _MOST_CELLS = 2_000_000
 LONGEST_PAUSE_S = 60
@@ -86,7 +87,7 @@ class RequestTally:
         users
             Users at its end as the tool wrote it, (n,), NaN where unknown.
         """
-        fine = np.isfinite(start_s) & np.isfinite(latency_s) & (latency_s >= 0) & (np.abs(start_s) < 1e11)
+        fine = (latency_s >= 0) & (latency_s < _LONGEST_S) & (np.abs(start_s) < 1e11)
         if not fine.all():
             start_s, latency_s, failed = start_s[fine], latency_s[fine], failed[fine]
             users = None if users is None else users[fine]
@@ -109,6 +110,11 @@ class RequestTally:
         self._cells += len(cells)
         if self._cells > 2 * _MOST_CELLS:
             self._compact()
+
+    def add_users(self, second: Ints, users: Array) -> None:
+        """Note users by second, (n,), where they are known apart from requests; once a second."""
+        if len(second):
+            self._add_sums(second, {"users": users, "users_known": np.ones(len(second))})
 
     def _add_sums(self, second: Ints, values: dict[str, Array]) -> None:
         places, group = np.unique(second, return_inverse=True)

@@ -163,7 +163,8 @@ def _whole(seconds: Seconds, load: Array) -> tuple[Segment, ...]:
 def _slices(seconds: Seconds, load: Array, active: int) -> tuple[Segment, ...]:
     length = max(_LEAST_SLICE_S, -(-active // _SLICES))
     found = []
-    for begins in range(int(seconds.second[0]), int(seconds.second[-1]) + 1, length):
+    # Only seconds that are there: a pause may last years where a time is wrong.
+    for begins in np.unique((seconds.second - seconds.second[0]) // length * length + seconds.second[0]).tolist():
         inside = (seconds.second >= begins) & (seconds.second < begins + length) & (load > 0)
         if np.count_nonzero(inside) >= length // 2:
             found.append(Segment(begins, begins + length, float(load[inside].mean())))
