@@ -156,13 +156,14 @@ class RequestTally:
         self._compact() if len(self._cell) > 1 else None
         if not self._cell:
             return np.zeros(0), np.zeros(0), np.zeros(0)
-        cell, count = self._cell[0], self._count[0]
-        when = cell // (2 * _MOST_BUCKETS) * self._width_s
-        inside = (when >= np.floor(begins_s / self._width_s) * self._width_s) & (when < ends_s)
-        bucket, failed = (cell[inside] // 2) % _MOST_BUCKETS, cell[inside] % 2 == 1
+        # Cells are in order of time: a window is a slice.
+        edges = np.array([np.floor(begins_s / self._width_s), np.ceil(ends_s / self._width_s)]).astype(np.int64)
+        first, last = np.searchsorted(self._cell[0], edges * 2 * _MOST_BUCKETS)
+        cell, count = self._cell[0][first:last], self._count[0][first:last]
+        bucket, failed = (cell // 2) % _MOST_BUCKETS, cell % 2 == 1
         places, group = np.unique(bucket, return_inverse=True)
-        bad = _sums(group, np.where(failed, count[inside], 0.0), len(places))
-        everything = _sums(group, count[inside], len(places))
+        bad = _sums(group, np.where(failed, count, 0.0), len(places))
+        everything = _sums(group, count, len(places))
         return _SHORTEST_S * 2.0 ** ((places + 0.5) / _PER_OCTAVE), everything - bad, bad
 
     def percentile_s(self, share: float, *, begins_s: float, ends_s: float, good_only: bool = False) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.loadtest.gates import Gate
-from capacity.loadtest.requests import RequestTally, Seconds
+from capacity.loadtest.requests import RequestTally, Seconds, weighted_quantile
 from capacity.loadtest.segments import Segment, plateaus
 from capacity.loadtest.steps import to_frame
 
@@ -198,9 +198,10 @@ def _measure(tally: RequestTally, seconds: Seconds, window: NDArray[np.int64]) -
         "seconds": length,
         "begins_s": begins - float(seconds.second[0]),
     }
+    latency_s, fine, failed = tally.histogram(begins_s=begins, ends_s=ends)
     for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
-        all_answers = tally.percentile_s(share, begins_s=begins, ends_s=ends)
-        good_ones = tally.percentile_s(share, begins_s=begins, ends_s=ends, good_only=True)
+        all_answers = weighted_quantile(latency_s, fine + failed, share)
+        good_ones = weighted_quantile(latency_s, fine, share)
         row[name] = 1e3 * float(np.fmax(all_answers, good_ones))
     return row
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capacity.errors import Problem
-from capacity.loadtest.readers.files import BREAKS, open_bytes
+from capacity.loadtest.readers.blocks import Block, Form, Parsed, parse
+from capacity.loadtest.readers.files import BREAKS, blocks_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _BLOCK_BYTES = 1 << 23
 _MOST_SHOWN = 20
+_WORKERS = 2
+_MOST_TRIES = 10_000
 
 
 @dataclass
@@ -24,15 +29,24 @@ class Breaks:
     path: Path
     rows: int = 0
     found: list[Problem] = field(default_factory=list)
+    damage: BaseException | None = None
 
-    def row(self, invalid: Any) -> str:
+    def row(self, invalid: Any, *, first_line: int = 1) -> str:
         """Note a row that pyarrow cannot fit, and skip it."""
         self.rows += 1
         if len(self.found) < _MOST_SHOWN:
-            where = f"{self.path.name}:{invalid.number}" if invalid.number is not None else self.path.name
+            line = None if invalid.number is None else first_line + invalid.number - 1
+            where = f"{self.path.name}:{line}" if line is not None else self.path.name
             cells = f"{invalid.actual_columns} cells: {invalid.text[:60]!r}"
             self.found.append(Problem(where, cells, f"{invalid.expected_columns}, as the header has"))
         return "skip"
+
+    def cells(self, misfits: Mapping[str, int], *, first_line: int, last_line: int) -> None:
+        """Note cells that are not of their column's type."""
+        for column, count in misfits.items():
+            where = f"{self.path.name} lines {first_line} to {last_line} {column}"
+            if len(self.found) < _MOST_SHOWN:
+                self.found.append(Problem(where, f"{count} cells that are no numbers", "numbers", "left out"))
 
     def end(self, read_rows: int, error: BaseException) -> None:
         """Note where reading ended."""
@@ -40,9 +54,14 @@ class Breaks:
         where = f"{self.path.name} after {read_rows} rows"
         self.found.append(Problem(where, said, "a whole file", "what stands before was read"))
 
+    def close(self, read_rows: int) -> None:
+        """Note the damage at which a compressed file ended, if there was any."""
+        if self.damage is not None:
+            self.end(read_rows, self.damage)
+
     def problems(self) -> list[Problem]:
         """All that was noted; many rows alike are counted."""
-        more = self.rows - sum(1 for p in self.found if ":" in p.where)
+        more = self.rows - sum(1 for p in self.found if p.expected.endswith("as the header has"))
         return self.found + ([Problem(self.path.name, f"{more} more rows that do not fit", "none")] if more > 0 else [])
 
 
@@ -55,15 +74,15 @@ def record_batches(
     delimiter: str = ",",
     null_values: Sequence[str] = ("", "null", "NaN", "N/A"),
 ) -> Iterator[pa.RecordBatch]:
-    """Read chosen columns of a delimited file in blocks.
+    """Read chosen columns of a delimited file in blocks, two at a time.
 
     Parameters
     ----------
     path
         The file, compressed or not.
     columns
-        Column to Arrow type; columns that the file does not have are left out. A cell that does not fit its type
-        breaks the block it stands in: read what may be dirty as strings.
+        Column to Arrow type; columns that the file does not have are null throughout. A cell that does not fit its
+        type is null, and counted.
     breaks
         Takes what does not fit; reading never raises for the file's content.
     names
@@ -72,31 +91,69 @@ def record_batches(
         Between cells.
     null_values
         Cells that mean unknown.
-    """
-    import pyarrow as pa
-    import pyarrow.csv as pc
 
-    done = 0
-    try:
-        with open_bytes(path) as stream:
-            reader = pc.open_csv(
-                pa.PythonFile(stream, mode="r"),
-                read_options=pc.ReadOptions(
-                    column_names=list(names) if names is not None else None, block_size=_BLOCK_BYTES, use_threads=True
-                ),
-                parse_options=pc.ParseOptions(
-                    delimiter=delimiter, invalid_row_handler=breaks.row, newlines_in_values=True
-                ),
-                convert_options=pc.ConvertOptions(
-                    column_types=dict(columns),
-                    include_columns=list(columns),
-                    include_missing_columns=True,
-                    null_values=list(null_values),
-                    strings_can_be_null=True,
-                ),
-            )
-            for batch in reader:
+    Notes
+    -----
+    A quote that is never closed would swallow the rest of the file: where a block holds no end of a row outside
+    quotes, each of its lines is taken for itself.
+    """
+    form = Form(dict(columns), tuple(names) if names is not None else None, delimiter, tuple(null_values))
+    done, line = 0, 1
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for parsed in _in_order(pool, _blocks(path, breaks), form):
+            for invalid in parsed.invalid:
+                breaks.row(invalid, first_line=line)
+            if parsed.misfits:
+                breaks.cells(parsed.misfits, first_line=line, last_line=line + parsed.lines)
+            if parsed.error is not None:
+                breaks.end(done, parsed.error)
+            line += parsed.lines
+            for batch in parsed.batches:
                 yield batch
                 done += batch.num_rows
-    except (*BREAKS, pa.ArrowInvalid, pa.ArrowException, UnicodeDecodeError) as error:
-        breaks.end(done, error)
+    breaks.close(done)
+
+
+def _in_order(pool: ThreadPoolExecutor, blocks: Iterator[Block], form: Form) -> Iterator[Parsed]:
+    """Parse blocks in the pool, a few ahead of what is used."""
+    waiting: deque[Future[Parsed]] = deque()
+    for block in blocks:
+        form = form.named(block.data) if form.names is None else form
+        waiting.append(pool.submit(parse, block, form))
+        if len(waiting) > _WORKERS:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _blocks(path: Path, breaks: Breaks) -> Iterator[Block]:
+    """Cut a file where rows end; what a damaged file still gives comes first."""
+    rest = b""
+    first = True
+    try:
+        for data in blocks_of(path, size=_BLOCK_BYTES):
+            block, rest = _cut(rest + data)
+            if block.data:
+                yield replace(block, first=first)
+                first = False
+    except BREAKS as error:
+        breaks.damage = error
+    if rest:
+        yield Block(rest, first, quoted=rest.count(b'"') % 2 == 0)
+
+
+def _cut(data: bytes) -> tuple[Block, bytes]:
+    end = data.rfind(b"\n") + 1
+    quotes = data.count(b'"', 0, end)
+    tries = 0
+    while end and quotes % 2 and tries < _MOST_TRIES:
+        # The last line end stands within quotes.
+        before = data.rfind(b"\n", 0, end - 1) + 1
+        quotes -= data.count(b'"', before, end)
+        end, tries = before, tries + 1
+    if end and quotes % 2 == 0:
+        return Block(data[:end], False, quoted=True), data[end:]
+    if len(data) < 2 * _BLOCK_BYTES and not end:
+        return Block(b"", False, quoted=True), data
+    end = data.rfind(b"\n") + 1 or len(data)
+    return Block(data[:end], False, quoted=False), data[end:]

@@ -44,7 +44,8 @@ class Order:
             grown = np.full((2, max(highest, 2 * self._last.shape[1])), np.nan)
             grown[:, : self._last.shape[1]] = self._last
             self._last = grown
-        order = np.argsort(thread, kind="stable")
+        # Small numbers are sorted in linear time.
+        order = np.argsort(thread.astype(np.int16) if highest < 32_768 else thread, kind="stable")
         sorted_thread = thread[order]
         opens = np.ones(size, dtype=bool)
         opens[1:] = sorted_thread[1:] != sorted_thread[:-1]
