@@ -111,10 +111,12 @@ class RequestTally:
         if self._cells > 2 * _MOST_CELLS:
             self._compact()
 
-    def add_users(self, second: Ints, users: Array) -> None:
-        """Note users by second, (n,), where they are known apart from requests; once a second."""
-        if len(second):
-            self._add_sums(second, {"users": users, "users_known": np.ones(len(second))})
+    def add_users(self, at_s: Array, users: Array) -> None:
+        """Count users that the tool wrote by themselves, not beside a request: how many there were, and when, (n,)."""
+        fine = np.isfinite(at_s) & np.isfinite(users) & (users >= 0) & (np.abs(at_s) < 1e11)
+        if fine.any():
+            second = np.floor(at_s[fine]).astype(np.int64)
+            self._add_sums(second, {"users": users[fine], "users_known": np.ones(len(second))})
 
     def _add_sums(self, second: Ints, values: dict[str, Array]) -> None:
         places, group = np.unique(second, return_inverse=True)
@@ -156,10 +158,11 @@ class RequestTally:
         self._compact() if len(self._cell) > 1 else None
         if not self._cell:
             return np.zeros(0), np.zeros(0), np.zeros(0)
-        # Cells are in order of time: a window is a slice.
-        edges = np.array([np.floor(begins_s / self._width_s), np.ceil(ends_s / self._width_s)]).astype(np.int64)
-        first, last = np.searchsorted(self._cell[0], edges * 2 * _MOST_BUCKETS)
-        cell, count = self._cell[0][first:last], self._count[0][first:last]
+        # Cells are sorted by time first: a window is a slice.
+        first, last = np.floor(begins_s / self._width_s), np.ceil(ends_s / self._width_s)
+        edges = np.array([first, last], dtype=np.int64) * (2 * _MOST_BUCKETS)
+        inside = slice(*np.searchsorted(self._cell[0], edges))
+        cell, count = self._cell[0][inside], self._count[0][inside]
         bucket, failed = (cell // 2) % _MOST_BUCKETS, cell % 2 == 1
         places, group = np.unique(bucket, return_inverse=True)
         bad = _sums(group, np.where(failed, count, 0.0), len(places))
@@ -174,6 +177,19 @@ class RequestTally:
 
 def _sums(group: Ints, values: Array, size: int) -> Array:
     return np.bincount(group, weights=values, minlength=size).astype(np.float64, copy=False)
+
+
+def spread_over_second(count: int) -> Array:
+    """Places within a second for times that are known to the second only, (n,), from 0 to before 1, evenly spread.
+
+    Multiples of the golden ratio: any run of them is spread evenly, whatever the order of the rows.
+
+    Examples
+    --------
+    >>> spread_over_second(3).round(3).tolist()
+    [0.0, 0.618, 0.236]
+    """
+    return np.asarray(np.arange(count) * ((np.sqrt(5.0) - 1.0) / 2.0) % 1.0)
 
 
 def weighted_quantile(values: Array, counts: Array, share: float) -> float:

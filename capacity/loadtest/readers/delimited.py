@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from capacity.errors import Problem
 from capacity.loadtest.readers.blocks import Block, Form, Parsed, parse
-from capacity.loadtest.readers.files import BREAKS, blocks_of
+from capacity.loadtest.readers.files import UntilBreak, open_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +34,7 @@ class Breaks:
     rows: int = 0
     found: list[Problem] = field(default_factory=list)
     damage: BaseException | None = None
+    _unread: dict[str, int] = field(default_factory=dict)
 
     def row(self, invalid: Any, *, first_line: int = 1) -> str:
         """Note a row that pyarrow cannot fit, and skip it."""
@@ -48,6 +53,17 @@ class Breaks:
             if len(self.found) < _MOST_SHOWN:
                 self.found.append(Problem(where, f"{count} cells that are no numbers", "numbers", "left out"))
 
+    def unread(self, rows: int, expected: str) -> None:
+        """Note rows that were left out because cells in them are not what they should be."""
+        if rows:
+            self._unread[expected] = self._unread.get(expected, 0) + rows
+
+    def line(self, number: int, text: str, said: str) -> None:
+        """Note a line that cannot be read, and go on."""
+        self.rows += 1
+        if len(self.found) < _MOST_SHOWN:
+            self.found.append(Problem(f"{self.path.name}:{number}", repr(text[:60]), f"a whole line ({said[:80]})"))
+
     def end(self, read_rows: int, error: BaseException) -> None:
         """Note where reading ended."""
         said = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
@@ -61,8 +77,11 @@ class Breaks:
 
     def problems(self) -> list[Problem]:
         """All that was noted; many rows alike are counted."""
-        more = self.rows - sum(1 for p in self.found if p.expected.endswith("as the header has"))
-        return self.found + ([Problem(self.path.name, f"{more} more rows that do not fit", "none")] if more > 0 else [])
+        shown = sum(1 for p in self.found if p.expected.startswith("a whole line") or p.expected.endswith("header has"))
+        left = [Problem(self.path.name, f"{n} rows without it", expected) for expected, n in self._unread.items()]
+        more = self.rows - shown
+        rest = [Problem(self.path.name, f"{more} more rows that do not fit", "none")] if more > 0 else []
+        return [*self.found, *left, *rest]
 
 
 def record_batches(
@@ -73,6 +92,7 @@ def record_batches(
     names: Sequence[str] | None = None,
     delimiter: str = ",",
     null_values: Sequence[str] = ("", "null", "NaN", "N/A"),
+    through: Callable[[io.RawIOBase], Any] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Read chosen columns of a delimited file in blocks, two at a time.
 
@@ -91,6 +111,8 @@ def record_batches(
         Between cells.
     null_values
         Cells that mean unknown.
+    through
+        Makes of the file's stream what is read in its stead: one that leaves out rows nobody asks for.
 
     Notes
     -----
@@ -100,7 +122,7 @@ def record_batches(
     form = Form(dict(columns), tuple(names) if names is not None else None, delimiter, tuple(null_values))
     done, line = 0, 1
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for parsed in _in_order(pool, _blocks(path, breaks), form):
+        for parsed in _in_order(pool, _blocks(path, breaks, through), form):
             for invalid in parsed.invalid:
                 breaks.row(invalid, first_line=line)
             if parsed.misfits:
@@ -126,18 +148,19 @@ def _in_order(pool: ThreadPoolExecutor, blocks: Iterator[Block], form: Form) -> 
         yield waiting.popleft().result()
 
 
-def _blocks(path: Path, breaks: Breaks) -> Iterator[Block]:
+def _blocks(path: Path, breaks: Breaks, through: Callable[[io.RawIOBase], Any] | None) -> Iterator[Block]:
     """Cut a file where rows end; what a damaged file still gives comes first."""
     rest = b""
     first = True
-    try:
-        for data in blocks_of(path, size=_BLOCK_BYTES):
+    with open_bytes(path) as raw:
+        whole = UntilBreak(raw)
+        stream = through(whole) if through else whole
+        while data := stream.read(_BLOCK_BYTES):
             block, rest = _cut(rest + data)
             if block.data:
                 yield replace(block, first=first)
                 first = False
-    except BREAKS as error:
-        breaks.damage = error
+        breaks.damage = whole.error
     if rest:
         yield Block(rest, first, quoted=rest.count(b'"') % 2 == 0)
 
@@ -157,3 +180,42 @@ def _cut(data: bytes) -> tuple[Block, bytes]:
         return Block(b"", False, quoted=True), data
     end = data.rfind(b"\n") + 1 or len(data)
     return Block(data[:end], False, quoted=False), data[end:]
+
+
+def numbers(column: Any) -> NDArray[np.float64]:
+    """Turn a column of text cells into numbers, NaN where a cell is none.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> numbers(pa.array([b"1.5", b"x", None], pa.binary())).tolist()
+    [1.5, nan, nan]
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        values = column.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        values = pd.to_numeric(pd.Series([_text(v) for v in column.to_pylist()], dtype=object), errors="coerce")
+    return np.asarray(values, dtype=np.float64)
+
+
+def words(column: Any) -> tuple[NDArray[np.int64], list[str]]:
+    """Turn a column of text cells into codes of its distinct words; an empty cell is the empty word.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> codes, names = words(pa.array([b"GET", None, b"GET"], pa.binary()))
+    >>> [names[c] for c in codes]
+    ['GET', '', 'GET']
+    """
+    encoded = column.dictionary_encode()
+    names = [_text(v) for v in encoded.dictionary.to_pylist()]
+    codes = encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, [*names, ""]
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else "" if value is None else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import IO
 
 HEAD_BYTES = 65_536
 _MOST_LINE = 1 << 22
+_PIECE_BYTES, _PLAIN_BYTES = 1 << 13, 1 << 22
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
 
 BREAKS = (EOFError, OSError, zlib.error, lzma.LZMAError)
@@ -27,6 +29,50 @@ def open_bytes(path: Path) -> IO[bytes]:
         if magic.startswith(begins):
             return opener(path, "rb")  # type: ignore[return-value]
     return path.open("rb")
+
+
+class UntilBreak(io.RawIOBase):
+    """A stream that ends where a damaged file cannot be read on, so that all before it is had.
+
+    Attributes
+    ----------
+    error
+        What was raised there; None where the file is whole.
+
+    Examples
+    --------
+    >>> cut = gzip.compress(bytes(range(256)) * 99)[:-9]
+    >>> stream = UntilBreak(gzip.open(io.BytesIO(cut)))
+    >>> len(stream.read()) > 0, type(stream.error).__name__
+    (True, 'EOFError')
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__()
+        self._stream = stream
+        # A decompressor asked for much at once loses what it had when it comes to the break.
+        self._piece = _PLAIN_BYTES if isinstance(stream, io.BufferedReader) else _PIECE_BYTES
+        self.error: BaseException | None = None
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill a buffer; 0 at the end and at the break."""
+        done = 0
+        with memoryview(buffer).cast("B") as view:
+            while done < len(view) and self.error is None:
+                try:
+                    got = self._stream.read(min(len(view) - done, self._piece))
+                except BREAKS as error:
+                    self.error = error
+                    break
+                if not got:
+                    break
+                view[done : done + len(got)] = got
+                done += len(got)
+        return done
 
 
 def head_of(path: Path, *, size: int = HEAD_BYTES) -> bytes:
@@ -51,8 +97,11 @@ def head_of(path: Path, *, size: int = HEAD_BYTES) -> bytes:
 def blocks_of(path: Path, *, size: int = 1 << 20) -> Iterator[bytes]:
     """Yield a file's bytes, decompressed; raises one of `BREAKS` where it is damaged, after all that could be had."""
     with open_bytes(path) as stream:
-        while block := stream.read(size):
+        whole = UntilBreak(stream)
+        while block := whole.read(size):
             yield block
+        if whole.error is not None:
+            raise whole.error
 
 
 def lines_of(path: Path) -> Iterator[str]:
