@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.errors import InputError, Problem
 from capacity.loadtest.gates import Gate
+from capacity.loadtest.inside import Model as Model
+from capacity.loadtest.inside import check_inside, check_thinking
 from capacity.loadtest.requests import RequestTally, Seconds, weighted_quantile
 from capacity.loadtest.segments import Segment, plateaus
 from capacity.loadtest.steps import to_frame
@@ -19,11 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
-Model = Literal["open", "closed"]
+Tails = Callable[[float, float], dict[str, float]]
 
 WARM_UP_S, WARM_UP_RESPONSES = 2.0, 3.0
 USERS_IN_SERVICE = 0.05
-TREND = 0.10
 _SLICES = 12
 _LEAST_SLICE_S = 10
 _COVERED = 0.3
@@ -46,6 +48,13 @@ class Steady:
     steps: pd.DataFrame
     gates: tuple[Gate, ...]
     notes: tuple[str, ...]
+
+    def required(self, *, where: str, broken: Sequence[Problem] = ()) -> Steady:
+        """Give itself, or raise `InputError` where no step was found."""
+        if len(self.steps):
+            return self
+        problem = Problem(where, "no stretch of steady load", "at least ten seconds at one load, with answers in them")
+        raise InputError("no step can be measured", problems=[*broken, problem])
 
 
 def steady_steps(tally: RequestTally, *, model: Model | None = None, spans: Sequence[Span] = ()) -> Steady:
@@ -80,7 +89,25 @@ def steady_steps(tally: RequestTally, *, model: Model | None = None, spans: Sequ
     >>> steps["concurrency"].round(3).tolist(), steps["achieved_qps"].tolist()
     ([2.0, 4.0], [20.0, 40.0])
     """
-    seconds = tally.seconds()
+    return steady_seconds(tally.seconds(), tails=lambda a, b: _tails(tally, a, b), model=model, spans=spans)
+
+
+def steady_seconds(
+    seconds: Seconds, *, tails: Tails, model: Model | None = None, spans: Sequence[Span] = (), settle: float = 0.0
+) -> Steady:
+    """Find the steady steps of a run of which only seconds are known, not requests.
+
+    Parameters
+    ----------
+    seconds
+        The run by second; NaN in ``ends`` is a second that is not known and not measured.
+    tails
+        Gives the percentiles known between two times, seconds since 1970, by column.
+    model, spans
+        As for `steady_steps`.
+    settle
+        Share of each step that is left out beside the warm-up, where numbers lag behind the load.
+    """
     if not len(seconds.second):
         return Steady(to_frame([]), (), ("no requests",))
     users_known = bool(np.isfinite(seconds.users).mean() > 0.5)
@@ -91,18 +118,18 @@ def steady_steps(tally: RequestTally, *, model: Model | None = None, spans: Sequ
     gates: list[Gate] = []
     rows: list[dict[str, float]] = []
     for segment in segments:
-        window = _window(seconds, segment)
+        window = _window(seconds, segment, settle)
         if window is None:
             continue
-        row = _measure(tally, seconds, window)
+        row = _measure(tails, seconds, window)
         row |= {"users": segment.level} if how == "closed" and users_known else {}
         rows.append(_loaded(row, how, segment))
-        gates.extend(_inside(seconds, window, how, step=len(rows) - 1))
+        gates.extend(check_inside(seconds, window, how, step=len(rows) - 1))
     if sliced:
         says = "the load was raised without pause: these steps are slices of a ramp, and queues lag behind"
         remedy = "hold each load until it is steady, at least a minute"
         gates.extend(Gate("load_raised_too_fast", "flagged", None, None, says, remedy, i) for i in range(len(rows)))
-    gates.extend(_thinking(rows))
+    gates.extend(check_thinking(rows, in_service=1.0 - USERS_IN_SERVICE))
     return Steady(to_frame([_without_users(r) for r in rows]), tuple(gates), tuple(notes))
 
 
@@ -163,33 +190,36 @@ def _whole(seconds: Seconds, load: Array) -> tuple[Segment, ...]:
 def _slices(seconds: Seconds, load: Array, active: int) -> tuple[Segment, ...]:
     length = max(_LEAST_SLICE_S, -(-active // _SLICES))
     found = []
-    # Only seconds that are there: a pause may last years where a time is wrong.
-    for begins in np.unique((seconds.second - seconds.second[0]) // length * length + seconds.second[0]).tolist():
-        inside = (seconds.second >= begins) & (seconds.second < begins + length) & (load > 0)
-        if np.count_nonzero(inside) >= length // 2:
-            found.append(Segment(begins, begins + length, float(load[inside].mean())))
+    # By place, not by time: where a time is wrong, a pause may last years.
+    for first in range(0, len(seconds.second), length):
+        inside = slice(first, first + length)
+        begins, ends = int(seconds.second[inside][0]), int(seconds.second[inside][-1]) + 1
+        if ends - begins <= length and np.count_nonzero(load[inside] > 0) >= length // 2:
+            found.append(Segment(begins, begins + length, float(np.nanmean(load[inside][load[inside] > 0]))))
     return tuple(found)
 
 
-def _window(seconds: Seconds, segment: Segment) -> NDArray[np.int64] | None:
+def _window(seconds: Seconds, segment: Segment, settle: float) -> NDArray[np.int64] | None:
     """Seconds of a segment that are measured: warm-up and the last, shared second are left out."""
-    inside = np.flatnonzero((seconds.second >= segment.begins_s) & (seconds.second < segment.ends_s))
-    ended = seconds.ends[inside].sum()
+    inside = np.arange(*np.searchsorted(seconds.second, [segment.begins_s, segment.ends_s]))
+    known = np.isfinite(seconds.ends[inside])
+    ended = seconds.ends[inside][known].sum()
     if ended == 0:
         return None
-    response_s = seconds.latency_s[inside].sum() / ended
-    warm_up = int(np.ceil(max(WARM_UP_S, WARM_UP_RESPONSES * response_s)))
+    response_s = np.nan_to_num(seconds.latency_s[inside][known].sum() / ended)
+    warm_up = int(np.ceil(max(WARM_UP_S, WARM_UP_RESPONSES * response_s, settle * len(inside))))
     warm_up = min(warm_up, len(inside) // 2)
     last = 1 if len(inside) - warm_up >= 4 else 0
     kept = inside[warm_up : len(inside) - last]
-    return kept if seconds.ends[kept].sum() > 0 else None
+    kept = kept[np.isfinite(seconds.ends[kept])]
+    return kept if len(kept) and seconds.ends[kept].sum() > 0 else None
 
 
-def _measure(tally: RequestTally, seconds: Seconds, window: NDArray[np.int64]) -> dict[str, float]:
+def _measure(tails: Tails, seconds: Seconds, window: NDArray[np.int64]) -> dict[str, float]:
     begins, ends = float(seconds.second[window[0]]), float(seconds.second[window[-1]] + 1)
     length, answered = float(len(window)), float(seconds.ends[window].sum())
     good = float(seconds.good[window].sum())
-    row = {
+    return {
         "offered_qps": float(seconds.starts[window].sum()) / length,
         "achieved_qps": good / length,
         "concurrency": float(seconds.in_flight[window].mean()),
@@ -197,8 +227,14 @@ def _measure(tally: RequestTally, seconds: Seconds, window: NDArray[np.int64]) -
         "error_fraction": 1.0 - good / answered,
         "seconds": length,
         "begins_s": begins - float(seconds.second[0]),
+        **tails(begins, ends),
     }
-    latency_s, fine, failed = tally.histogram(begins_s=begins, ends_s=ends)
+
+
+def _tails(tally: RequestTally, begins_s: float, ends_s: float) -> dict[str, float]:
+    """Give percentiles of requests: the larger of that of all answers and that of answers without error."""
+    latency_s, fine, failed = tally.histogram(begins_s=begins_s, ends_s=ends_s)
+    row = {}
     for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
         all_answers = weighted_quantile(latency_s, fine + failed, share)
         good_ones = weighted_quantile(latency_s, fine, share)
@@ -218,62 +254,3 @@ def _loaded(row: dict[str, float], model: Model, segment: Segment) -> dict[str, 
 
 def _without_users(row: dict[str, float]) -> dict[str, float]:
     return {k: v for k, v in row.items() if k != "users"}
-
-
-def _inside(seconds: Seconds, window: NDArray[np.int64], model: Model, *, step: int) -> list[Gate]:
-    return [*_unsteady(seconds, window, model, step=step), *_pauses(seconds, window, step=step)]
-
-
-def _unsteady(seconds: Seconds, window: NDArray[np.int64], model: Model, *, step: int) -> list[Gate]:
-    """Compare the halves of a step: a queue that grows, a service that warms up or tires."""
-    half = len(window) // 2
-    if half < 3:
-        return []
-    series = seconds.in_flight if model == "open" else seconds.ends
-    first, second = series[window[:half]], series[window[-half:]]
-    before, after = float(first.mean()), float(second.mean())
-    if before <= 0:
-        return []
-    change = after / before - 1.0
-    # Neighbouring seconds share a queue: three count as one. The trend itself is no noise.
-    whole, when = series[window], np.arange(len(window))
-    noise = np.sqrt(3.0 * 2.0 / half) * np.std(whole - np.polyval(np.polyfit(when, whole, 1), when))
-    if abs(change) <= TREND or abs(after - before) <= 3.0 * noise:
-        says = f"first and second half differ by {change:+.0%}"
-        return [Gate("unsteady_step", "ok", abs(change), TREND, says, "", step)]
-    if model == "open" and change > 0:
-        says = f"requests under way grew by {change:.0%} within the step: its latency depends on how long it lasted"
-    else:
-        what = "requests under way" if model == "open" else "throughput"
-        says = f"{what} changed by {change:+.0%} within the step: it was not steady"
-    remedy = "hold the load longer, after a warm-up; where a queue grows, the load is beyond capacity"
-    return [Gate("unsteady_step", "flagged", abs(change), TREND, says, remedy, step)]
-
-
-def _pauses(seconds: Seconds, window: NDArray[np.int64], *, step: int) -> list[Gate]:
-    """Seconds in which nearly nothing was answered while requests waited: garbage collection, failover, a lock."""
-    ends, waiting = seconds.ends[window], seconds.in_flight[window]
-    usual = float(np.median(ends))
-    if usual < 20:
-        return []
-    stood = (ends < 0.2 * usual) & (waiting >= 0.5 * np.median(waiting))
-    if not stood.any():
-        return []
-    share = float(stood.mean())
-    says = f"{int(stood.sum())} of {len(window)} seconds answered nearly nothing while requests waited"
-    remedy = "look at garbage-collection and database logs of these seconds; a capacity that hides pauses is not one"
-    return [Gate("pauses", "flagged", share, 0.0, says, remedy, step)]
-
-
-def _thinking(rows: Sequence[dict[str, float]]) -> list[Gate]:
-    """Users who pause between requests are not in service; the curve is drawn over those who are."""
-    found = []
-    for i, row in enumerate(rows):
-        users = row.get("users", 0.0)
-        if users > 0 and row["concurrency"] < (1.0 - USERS_IN_SERVICE) * users:
-            rate = max(row["achieved_qps"] / max(1.0 - row["error_fraction"], 1e-9), 1e-9)
-            think_s = users / rate - row["mean_ms"] / 1e3
-            waiting = row["concurrency"]
-            says = f"{users:g} users of whom {waiting:.3g} wait for an answer; {think_s:.2g} s between requests"
-            found.append(Gate("users_think", "ok", think_s, None, says, "", i))
-    return found

@@ -14,6 +14,8 @@ Ints = NDArray[np.int64]
 
 _TO_AND_FRO = 0.25
 _LEAST_TURNS = 8
+_LONGEST_STILL_S = 86_400
+_MOST_SECONDS = 10_000_000
 
 
 class UserCount:
@@ -43,8 +45,8 @@ class UserCount:
         # Sums, not means: what is added later weighs the same.
         self._of[source] = (
             places,
-            np.bincount(group, weights=values, minlength=len(places)),
-            np.bincount(group, weights=weights, minlength=len(places)),
+            _sums(group, values, len(places)),
+            _sums(group, weights, len(places)),
         )
 
     @property
@@ -66,7 +68,7 @@ class Lifetimes:
     >>> lives = Lifetimes()
     >>> lives.came(np.array([0.0, 1.0]))
     >>> lives.went(np.array([3.0]))
-    >>> [x.tolist() for x in lives.by_second(until_s=4.0)]
+    >>> [x.tolist() for x in lives.by_second(from_s=0.0, until_s=4.0)]
     [[0, 1, 2, 3], [1.0, 2.0, 2.0, 1.0]]
     """
 
@@ -82,8 +84,8 @@ class Lifetimes:
         """Note when users went, (n,) seconds since 1970."""
         self._went.append(at_s)
 
-    def by_second(self, *, until_s: float) -> tuple[Ints, Array]:
-        """Give seconds and the mean number of users in each, (T,), up to ``until_s``; pauses are left out."""
+    def by_second(self, *, from_s: float, until_s: float) -> tuple[Ints, Array]:
+        """Give seconds between two times and the mean number of users in each, (T,); times without any are left out."""
         came, went = (_joined(times) for times in (self._came, self._went))
         if not len(came):
             return np.zeros(0, np.int64), np.zeros(0)
@@ -94,10 +96,16 @@ class Lifetimes:
         # Who comes within a second is there for the rest of it.
         share = sign[keep] * (second + 1 - at[keep])
         places, group = np.unique(second, return_inverse=True)
-        step = np.bincount(group, weights=sign[keep], minlength=len(places))
-        within = np.bincount(group, weights=share, minlength=len(places))
+        step = _sums(group, sign[keep], len(places))
+        within = _sums(group, share, len(places))
         before = np.cumsum(step) - step
-        return _spread(places, before + within, np.cumsum(step), last=int(np.ceil(until_s)) - 1)
+        found, users = _spread(places, before + within, np.cumsum(step), last=int(np.ceil(until_s)) - 1)
+        inside = found >= np.floor(from_s)
+        return found[inside], users[inside]
+
+
+def _sums(group: Ints, values: Array, size: int) -> Array:
+    return np.bincount(group, weights=values, minlength=size).astype(np.float64, copy=False)
 
 
 def _joined(times: list[Array]) -> Array:
@@ -110,8 +118,9 @@ def _joined(times: list[Array]) -> Array:
 def _spread(places: Ints, inside: Array, after: Array, *, last: int) -> tuple[Ints, Array]:
     """Fill seconds between events with the number that stayed; a stretch with nobody is left out."""
     length = np.diff(places, append=max(last, int(places[-1])) + 1)
-    # Nobody, or nothing for days: a user whose end was never written must not fill a calendar.
-    length = np.where((after > 0.5) & (length <= 86_400), length, 1)
+    # Nobody, or nothing for a day: a user whose end was never written must not fill a calendar.
+    length = np.where((after > 0.5) & (length <= _LONGEST_STILL_S), length, 1)
+    length = length if int(length.sum()) <= _MOST_SECONDS else np.minimum(length, LONGEST_PAUSE_S)
     begins = np.cumsum(length) - length
     second = np.repeat(places - begins, length) + np.arange(int(length.sum()))
     users = np.repeat(after, length)
@@ -130,7 +139,7 @@ def _summed(pieces: list[tuple[Ints, Array]]) -> tuple[Ints, Array]:
     if not pieces:
         return np.zeros(0, np.int64), np.zeros(0)
     places, group = np.unique(np.concatenate([s for s, _ in pieces]), return_inverse=True)
-    return places, np.bincount(group, weights=np.concatenate([u for _, u in pieces]), minlength=len(places))
+    return places, _sums(group, np.concatenate([u for _, u in pieces]), len(places))
 
 
 def model_of(users: Array) -> Literal["open", "closed"]:

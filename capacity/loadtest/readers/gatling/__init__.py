@@ -50,10 +50,10 @@ def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Readi
         nothing = [Problem(", ".join(p.name for p in logs), "no request", "REQUEST records")]
         missing = [] if only is None else [Problem("requests", ", ".join(sorted(only)), "names that the log has")]
         raise InputError("no request of Gatling can be read", problems=[*events.broken, *missing] or nothing)
-    return _reading(events, passed_over=len(files) - len(logs))
+    return _reading(events, where=", ".join(p.name for p in logs), passed_over=len(files) - len(logs))
 
 
-def _reading(events: Events, *, passed_over: int) -> Reading:
+def _reading(events: Events, *, where: str, passed_over: int) -> Reading:
     notes = [f"written by Gatling {', '.join(sorted(set(events.versions))) or 'of an unknown version'}", *events.notes]
     if passed_over:
         notes.append("the log was read; summaries beside it were passed over")
@@ -61,7 +61,7 @@ def _reading(events: Events, *, passed_over: int) -> Reading:
         notes.append(f"{events.groups} records of groups repeat their requests and were passed over")
     if events.backwards:
         notes.append(f"{events.backwards} requests end before they begin and were left out")
-    steady = steady_steps(events.tally, model=_users(events, notes))
+    steady = steady_steps(events.tally, model=_users(events, notes)).required(where=where, broken=events.broken)
     return Reading(
         steady.steps,
         (*steady.gates, *_gates(events)),
@@ -75,13 +75,13 @@ def _reading(events: Events, *, passed_over: int) -> Reading:
 
 def _users(events: Events, notes: list[str]) -> Model | None:
     seconds = events.tally.seconds().second
-    second, users = events.lives.by_second(until_s=float(seconds[-1] + 1))
-    present = np.isin(second, seconds)
-    if not present.any():
+    second, users = events.lives.by_second(from_s=float(seconds[0]), until_s=float(seconds[-1] + 1))
+    if not len(second):
         notes.append("no user records: users are unknown")
         return None
-    events.tally.add_users(second[present].astype(np.float64), users[present])
-    model = model_of(users[present])
+    # Also where nothing began or ended: whoever waits is no pause.
+    events.tally.add_users(second.astype(np.float64), users)
+    model = model_of(users)
     how = "is held" if model == "closed" else "goes to and fro: they arrived at a rate"
     notes.append(f"{events.users} users; their number {how}")
     return model

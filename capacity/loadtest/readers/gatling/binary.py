@@ -18,7 +18,7 @@ from capacity.errors import Problem
 from capacity.loadtest.readers.files import BREAKS, blocks_of
 from capacity.loadtest.readers.gatling.events import Events
 
-_RUN, _REQUEST, _USER, _GROUP, _ERROR = range(5)
+_RUN = 0
 _LONGEST_STRING = 1 << 20
 _MOST_NAMES = 100_000
 _DEEPEST = 1000
@@ -86,16 +86,15 @@ class _Records:
         self.events = events
         self.begun_ms: int | None = None
         self._cached: dict[int, str] = {}
+        # In the order of their numbers.
+        self._readers = (self._run, self._request, self._user, self._group, self._error)
 
     def read(self, data: bytes, at: int) -> int:
         """Read one record and return where the next begins."""
         kind = data[at]
-        if (kind == _RUN) != (self.begun_ms is None):
+        if kind >= len(self._readers) or (kind == _RUN) != (self.begun_ms is None):
             raise DamagedError(f"a record of kind {kind}")
-        readers = {_RUN: self._run, _REQUEST: self._request, _USER: self._user, _GROUP: self._group, _ERROR: self._error}
-        if kind not in readers:
-            raise DamagedError(f"a record of kind {kind}")
-        return readers[kind](data, at + 1)
+        return self._readers[kind](data, at + 1)
 
     def _name(self, data: bytes, at: int) -> tuple[str, int]:
         number, at = _int(data, at)

@@ -41,7 +41,9 @@ def read_text(path: Path, events: Events) -> None:
                 reader.line(number, line)
     except BREAKS as error:
         said = str(error) or type(error).__name__
-        events.broken.append(Problem(f"{path.name} after line {number}", said, "a whole file", "what stands before was read"))
+        events.broken.append(
+            Problem(f"{path.name} after line {number}", said, "a whole file", "what stands before was read")
+        )
     reader.close()
 
 

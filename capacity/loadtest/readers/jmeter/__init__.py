@@ -29,7 +29,9 @@ from capacity.loadtest.users import model_of
 
 NAME = "jmeter"
 
-_XML = re.compile(rb"^(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE[^>]*>\s*)?<testResults\b", re.DOTALL)
+_XML = re.compile(
+    rb"^(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE[^>]*>\s*)?<testResults\b", re.DOTALL
+)
 _DASHBOARD = re.compile(rb'^\s*\{\s*"[^"]*"\s*:\s*\{\s*"transaction"\s*:')
 
 
@@ -54,7 +56,8 @@ def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Readi
         nothing = [Problem(", ".join(p.name for p in files), "no sample", "one row a sample")]
         raise InputError("no request of JMeter can be read", problems=[*run.broken, *said] or nothing)
     model = _add_users(run)
-    steady = steady_steps(run.tally, model=model, spans=spans_of(run))
+    where = ", ".join(p.name for p in files)
+    steady = steady_steps(run.tally, model=model, spans=spans_of(run)).required(where=where, broken=run.broken)
     steps = steady.steps
     if not run.errors_known:
         steps = steps.assign(error_fraction=np.nan)
@@ -85,19 +88,21 @@ def _read_file(path: Path, run: Run) -> None:
 
 def _add_users(run: Run) -> Model | None:
     """Give the tally its users, and tell whether their number was set or came of a rate."""
+    seconds = run.tally.seconds().second
     second, users = run.users.by_second()
     if len(second):
         several = f", the sum of {run.users.sources} generators" if run.users.sources > 1 else ""
         run.notes.append(f"users are allThreads{several}")
+        inside = (second >= seconds[0]) & (second <= seconds[-1])
+        second, users = second[inside], users[inside]
     elif run.threads_known:
-        second, users = run.lives.by_second(until_s=float(run.tally.seconds().second[-1] + 1))
+        second, users = run.lives.by_second(from_s=float(seconds[0]), until_s=float(seconds[-1] + 1))
         run.notes.append("no allThreads: users are counted by when the samples of each thread begin and end")
     else:
         run.notes.append("neither allThreads nor thread names: users are unknown")
         return None
-    present = np.isin(second, run.tally.seconds().second)
-    run.tally.add_users(second[present], users[present])
-    model = model_of(users[present])
+    run.tally.add_users(second.astype(np.float64), users)
+    model = model_of(users)
     if model == "open":
         run.notes.append("the number of threads goes to and fro: samples arrived at a rate")
     return model

@@ -95,7 +95,7 @@ def _rows(batch: _Batch, form: str | None, found: Found, path: Path) -> Iterator
     if stamps is None or elapsed is None or not batch.size:
         return
     stamp_ms = numbers(stamps) if form is None else milliseconds(stamps, form)
-    failed, known = _failures(batch, found)
+    failed, known = _failures(batch)
     users_column = batch.plain("allThreads")
     users = np.full(batch.size, np.nan) if users_column is None else numbers(users_column)
     rows = Rows(
@@ -127,7 +127,7 @@ def _headers(stamps: pa.Array, where: Bools) -> int:
     return sum(1 for cell in cells if cell is not None and cell.strip() == b"timeStamp")
 
 
-def _failures(batch: _Batch, found: Found) -> tuple[Bools, Bools]:
+def _failures(batch: _Batch) -> tuple[Bools, Bools]:
     """Whether each row failed, and whether that can be read."""
     everything = np.ones(batch.size, dtype=bool)
     column = batch.plain("success")

@@ -18,8 +18,20 @@ _DELIMITERS = ",;\t|"
 _NAMED = frozenset({"timeStamp", "elapsed", "label"})
 _SURE = frozenset({"elapsed", "responseCode", "threadName", "allThreads", "grpThreads", "responseMessage", "success"})
 _BEFORE = ("timeStamp", "elapsed", "label", "responseCode", "responseMessage", "threadName", "dataType", "success")
+_AFTER = ("Latency", "IdleTime", "Connect")
 _DEFAULTS = (
-    (*_BEFORE, "failureMessage", "bytes", "sentBytes", "grpThreads", "allThreads", "URL", "Latency", "IdleTime", "Connect"),
+    (
+        *_BEFORE,
+        "failureMessage",
+        "bytes",
+        "sentBytes",
+        "grpThreads",
+        "allThreads",
+        "URL",
+        "Latency",
+        "IdleTime",
+        "Connect",
+    ),
     (*_BEFORE, "failureMessage", "bytes", "grpThreads", "allThreads", "URL", "Latency", "IdleTime", "Connect"),
     (*_BEFORE, "failureMessage", "bytes", "sentBytes", "grpThreads", "allThreads", "Latency", "IdleTime", "Connect"),
     (*_BEFORE, "failureMessage", "bytes", "grpThreads", "allThreads", "Latency", "IdleTime", "Connect"),
@@ -43,11 +55,11 @@ class Layout:
 
 
 def first_line(head: bytes) -> str:
-    """Give the first line that is not empty.
+    r"""Give the first line that is not empty.
 
     Examples
     --------
-    >>> first_line(b"\\n a,b\\r\\nc")
+    >>> first_line(b"\n a,b\r\nc")
     'a,b'
     """
     text = head.decode("utf-8", errors="replace").removeprefix("\ufeff").lstrip()
@@ -76,7 +88,7 @@ def looks_like_csv(head: bytes) -> bool:
 
 
 def layout_of(head: bytes, path: Path) -> Layout:
-    """Find the columns.
+    r"""Find the columns.
 
     Raises
     ------
@@ -86,7 +98,7 @@ def layout_of(head: bytes, path: Path) -> Layout:
 
     Examples
     --------
-    >>> layout_of(b"timeStamp;elapsed;label\\n1;2;a", Path("a.jtl")).delimiter
+    >>> layout_of(b"timeStamp;elapsed;label\n1;2;a", Path("a.jtl")).delimiter
     ';'
     """
     line = first_line(head)
@@ -97,18 +109,20 @@ def layout_of(head: bytes, path: Path) -> Layout:
         if len(set(names) & (_NAMED | _SURE)) >= 2:
             _check(names, path)
             return Layout(delimiter, names)
-    return _headless(head, line, path)
+    return _headless(line, path)
 
 
 def _check(names: tuple[str, ...], path: Path) -> None:
     missing = [n for n in ("timeStamp", "elapsed") if n not in names]
     if missing:
         kept = "save timestamps and elapsed times: jmeter.save.saveservice.timestamp_format=ms, …time=true"
-        problems = [Problem(f"{path.name}:1", f"no column {n!r}", "when each request began and took", kept) for n in missing]
+        problems = [
+            Problem(f"{path.name}:1", f"no column {n!r}", "when each request began and took", kept) for n in missing
+        ]
         raise InputError("the JMeter results cannot be used", problems=problems)
 
 
-def _headless(head: bytes, line: str, path: Path) -> Layout:
+def _headless(line: str, path: Path) -> Layout:
     for delimiter in _DELIMITERS:
         row = cells(line, delimiter)
         for names in _DEFAULTS:

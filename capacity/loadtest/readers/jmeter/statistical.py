@@ -35,4 +35,4 @@ def single_requests(count: Array, transaction: Bools, found: Found, path: Path) 
             "the JMeter results cannot be used",
             problems=[Problem(f"{path.name} SampleCount", got, expected, remedy)],
         )
-    return ~several & ~(count == 0)
+    return np.asarray(~several & ~(count == 0))

@@ -89,7 +89,8 @@ class Meaning:
         what = "end" if self.ends else "begin"
         if self.telling == 0:
             return "times are taken as when samples begin, as JMeter ships: the order of rows does not tell"
-        return f"times are when samples {what}: within a thread {self.telling} pairs of rows tell, {self.against} against it"
+        pairs = f"{self.telling} pairs of rows tell, {self.against} against it"
+        return f"times are when samples {what}: within a thread {pairs}"
 
 
 def meaning_of_times(rows: Rows, thread: Ints) -> Meaning:

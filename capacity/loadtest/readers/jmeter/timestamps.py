@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +35,7 @@ def numbers(column: pa.Array) -> Array:
         return np.where(np.abs(values) < 1e15, values, np.nan)
     if whole.null_count:
         return np.asarray(whole.cast(pa.float64(), safe=False).fill_null(float("nan")).to_numpy(zero_copy_only=False))
-    return whole.to_numpy(zero_copy_only=False).astype(np.float64)
+    return np.asarray(whole.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def _texts(column: pa.Array) -> list[str | None]:
@@ -66,7 +67,7 @@ def date_format(column: pa.Array) -> str | None:
     return None
 
 
-def dates(texts: list[str | None], form: str) -> pd.Series:
+def dates(texts: Sequence[str | None], form: str) -> pd.Series:
     """Read times in a format; NaT where a cell has another."""
     import pandas as pd
 

@@ -24,13 +24,20 @@ from capacity.loadtest.readers.jmeter.statistical import single_requests
 
 TRANSACTION = "Number of samples in transaction"
 _SAMPLES = frozenset({"httpSample", "sample", "sampleResult"})
-_OLD_NAMES = {"timeStamp": "ts", "time": "t", "success": "s", "label": "lb", "threadName": "tn", "responseMessage": "rm"}
+_OLD_NAMES = {
+    "timeStamp": "ts",
+    "time": "t",
+    "success": "s",
+    "label": "lb",
+    "threadName": "tn",
+    "responseMessage": "rm",
+}
 _OLD_NAMES |= {"responseCode": "rc"}
 _BLOCK = 50_000
 _DEEPEST = 200
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     pass
 
 
@@ -46,7 +53,7 @@ class _Samples:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self.depth += 1
         if self.depth > _DEEPEST:
-            raise _Refused(f"elements nested more than {_DEEPEST} deep")
+            raise _RefusedError(f"elements nested more than {_DEEPEST} deep")
         if name not in _SAMPLES:
             if name == "java.net.URL" and self.open and self.open[-1] is not None:
                 self.open[-1]["URL"] = "1"
@@ -75,7 +82,7 @@ class _Samples:
             self.rows.append(sample)
 
     def doctype(self, *_: object) -> None:
-        raise _Refused("a document type")
+        raise _RefusedError("a document type")
 
 
 def xml_rows(path: Path, found: Found, breaks: Breaks) -> Iterator[Rows]:
@@ -96,7 +103,7 @@ def xml_rows(path: Path, found: Found, breaks: Breaks) -> Iterator[Rows]:
                 yield _rows(samples.rows, found, path)
                 samples.rows = []
         parser.Parse(b"", True)
-    except _Refused as error:
+    except _RefusedError as error:
         raise InputError(
             "the JMeter results cannot be used",
             problems=[Problem(f"{path.name}:{parser.CurrentLineNumber}", str(error), "testResults with samples in it")],
