@@ -48,13 +48,24 @@ class Form:
 
     def named(self, data: bytes) -> Form:
         """Take the names from the first line."""
-        line = data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").split(b"\n", 1)[0]
-        text = line.decode("utf-8", errors="replace").rstrip("\r")
-        try:
-            cells = next(standard.reader([text], delimiter=self.delimiter), [])
-        except standard.Error:
-            cells = text.split(self.delimiter)
-        return replace(self, names=tuple(cells), header=True)
+        return replace(self, names=header_cells(data, delimiter=self.delimiter), header=True)
+
+
+def header_cells(data: bytes, *, delimiter: str = ",") -> tuple[str, ...]:
+    r"""Split the first line that is not empty.
+
+    Examples
+    --------
+    >>> header_cells(b'\xef\xbb\xbf"a b",c\r\n1,2')
+    ('a b', 'c')
+    """
+    line = data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").split(b"\n", 1)[0]
+    text = line.decode("utf-8", errors="replace").rstrip("\r")
+    try:
+        cells = next(standard.reader([text], delimiter=delimiter), [])
+    except standard.Error:
+        cells = text.split(delimiter)
+    return tuple(cells)
 
 
 @dataclass
