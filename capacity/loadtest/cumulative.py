@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_RAMP = 0.3
+_RAMP = 0.7
 _MOST_SECONDS = 10_000_000
 
 
@@ -70,14 +70,14 @@ def _seconds_between(at_s: Array) -> Ints:
 
 def _differences(at_s: Array, changes: Array, second: Ints) -> Array:
     total = np.concatenate([[0.0], np.cumsum(changes)])
-    return np.interp(second + 1.0, at_s, total) - np.interp(second.astype(np.float64), at_s, total)
+    return np.asarray(np.interp(second + 1.0, at_s, total) - np.interp(second.astype(np.float64), at_s, total))
 
 
-def held_by_second(at_s: Array, values: Array, second: Ints) -> Array:
+def held_by_second(at_s: Array, values: Array, second: Ints, *, tolerance: float = 0.0) -> Array:
     """Values that were read now and then, such as numbers of users, in whole seconds, (T,).
 
-    NaN where the value before and the value after a second differ, since when it changed is not known; where it changes
-    most of the time it is a ramp, and the mean of the two is given.
+    NaN where the value before and the value after a second differ by more than a share ``tolerance`` of the larger,
+    since when it changed is not known; where it changes most of the time it is a ramp: the mean of the two is given.
 
     Examples
     --------
@@ -88,10 +88,14 @@ def held_by_second(at_s: Array, values: Array, second: Ints) -> Array:
         return np.full(len(second), np.nan)
     before = np.clip(np.searchsorted(at_s, second, side="right") - 1, 0, len(at_s) - 1)
     after = np.clip(np.searchsorted(at_s, second + 1.0, side="left"), 0, len(at_s) - 1)
-    ramp = np.mean(values[1:] != values[:-1]) > _RAMP
-    return np.where(
-        ramp, (values[before] + values[after]) / 2.0, np.where(values[before] == values[after], values[before], np.nan)
-    )
+    ramp = bool(np.mean(_differ(values[:-1], values[1:], tolerance)) > _RAMP)
+    unknown = _differ(values[before], values[after], tolerance) & ~ramp
+    return np.where(unknown, np.nan, (values[before] + values[after]) / 2.0)
+
+
+def _differ(one: Array, other: Array, tolerance: float) -> Bools:
+    # A value that is not known differs from every other.
+    return np.asarray(~(np.abs(one - other) <= tolerance * np.maximum(np.abs(one), np.abs(other))))
 
 
 def evenly_read(at_s: Array) -> Array:

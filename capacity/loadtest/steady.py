@@ -110,7 +110,8 @@ def steady_seconds(
     """
     if not len(seconds.second):
         return Steady(to_frame([]), (), ("no requests",))
-    users_known = bool(np.isfinite(seconds.users).mean() > 0.5)
+    measured = np.isfinite(seconds.ends)
+    users_known = bool(np.isfinite(seconds.users[measured]).mean() > 0.5) if measured.any() else False
     how: Model = model or ("closed" if users_known or _looks_closed(seconds) else "open")
     load, counts = _load(seconds, how, users_known=users_known)
     segments, sliced = _segments(seconds, load, counts=counts, spans=spans)
@@ -150,7 +151,7 @@ def _load(seconds: Seconds, model: Model, *, users_known: bool) -> tuple[Array, 
     # A second in which nothing ended says nothing of the users: they are those of the second before.
     known = np.isfinite(seconds.users)
     last = np.maximum.accumulate(np.where(known, np.arange(len(known)), -1))
-    return np.where(last >= 0, seconds.users[np.maximum(last, 0)], np.nan), False
+    return np.where((last >= 0) & np.isfinite(seconds.ends), seconds.users[np.maximum(last, 0)], np.nan), False
 
 
 def _segments(

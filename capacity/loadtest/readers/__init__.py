@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from capacity.errors import InputError, Problem, did_you_mean
-from capacity.loadtest.readers import csv, gatling, jmeter, locust, vegeta
+from capacity.loadtest.readers import csv, gatling, jmeter, locust, prometheus, vegeta
 from capacity.loadtest.readers.files import head_of
 from capacity.loadtest.reading import Tool
 
-_ALL: tuple[Tool, ...] = (vegeta, jmeter, gatling, locust, csv)
+_ALL: tuple[Tool, ...] = (vegeta, jmeter, gatling, locust, prometheus, csv)
 
 READERS: dict[str, Tool] = {tool.NAME: tool for tool in _ALL}
 """The reader of each tool by its name in run.yaml; in the order in which they are asked whether a file is theirs."""

@@ -49,7 +49,9 @@ def differences(history: History) -> Differences:
     when = evenly_read(history.at_s)
     names = ("count", "failures", "latency_s")
     second, added = by_second(when, {n: np.diff(getattr(history, n)) for n in names}, reset[1:])
-    ends = added["count"]
+    users = held_by_second(when, history.users, second)
+    # What was answered while users changed belongs to no step.
+    ends = np.where(np.isnan(users) & np.isfinite(history.users).any(), np.nan, added["count"])
     # Latencies of those that ended in a second are, by Little's law, those under way in it.
     seconds = Seconds(
         second,
@@ -58,7 +60,7 @@ def differences(history: History) -> Differences:
         ends - added["failures"],
         added["latency_s"],
         np.maximum(added["latency_s"], 0.0),
-        held_by_second(when, history.users, second),
+        users,
     )
     return Differences(seconds, history.at_s[reset])
 

@@ -189,7 +189,7 @@ def _in_time(chosen: dict[str, Array], *, windowed: bool, names: dict[str, int])
     failures = np.clip(chosen.get("failures", np.zeros(size)), 0.0, count)
     latency = sum_of(np.where(count > 0, count * mean / 1e3, 0.0))
     single = np.bincount(group, minlength=len(at)) == 1
-    percentiles = {}
+    percentiles: dict[str, Array] = {}
     for name in ("p50_ms", "p95_ms", "p99_ms"):
         if name in chosen:
             # Zero says that none was known; of several names together none can be known.
