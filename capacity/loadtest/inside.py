@@ -8,12 +8,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.loadtest.gates import Gate
+from capacity.loadtest.gates import Gate, Verdict
 from capacity.loadtest.requests import Seconds
 
 Model = Literal["open", "closed"]
 
 TREND = 0.10
+FEW_ANSWERS, NO_ANSWERS = 50, 10
+"""Below the first, counts alone scatter by more than a quarter (two standard deviations), below the second by more than
+half."""
 
 
 def check_inside(seconds: Seconds, window: NDArray[np.int64], model: Model, *, step: int) -> list[Gate]:
@@ -30,7 +33,22 @@ def check_inside(seconds: Seconds, window: NDArray[np.int64], model: Model, *, s
     step
         Its number, for the gates.
     """
-    return [*_unsteady(seconds, window, model, step=step), *_pauses(seconds, window, step=step)]
+    few = _few(seconds, window, step=step)
+    return [*few, *_unsteady(seconds, window, model, step=step), *_pauses(seconds, window, step=step)]
+
+
+def _few(seconds: Seconds, window: NDArray[np.int64], *, step: int) -> list[Gate]:
+    """Say where a step rests on so few answers that their number is mostly chance."""
+    count = float(seconds.ends[window].sum())
+    if count >= FEW_ANSWERS:
+        return []
+    says = (
+        f"{count:.0f} answers in {len(window)} s: throughput is known to ±{2.0 / np.sqrt(max(count, 1.0)):.0%} at best"
+    )
+    remedy = "hold each load longer"
+    return [
+        Gate("few_answers", "excluded" if count < NO_ANSWERS else "flagged", count, FEW_ANSWERS, says, remedy, step)
+    ]
 
 
 def _unsteady(seconds: Seconds, window: NDArray[np.int64], model: Model, *, step: int) -> list[Gate]:
@@ -87,7 +105,7 @@ def check_thinking(rows: Sequence[Mapping[str, float]], *, in_service: float) ->
     found = []
     for i, row in enumerate(rows):
         users = row.get("users", 0.0)
-        if users > 0 and row["concurrency"] < in_service * users:
+        if users > 0 and 0 < row.get("concurrency", 0.0) < in_service * users:
             rate = max(row["achieved_qps"] / max(1.0 - row["error_fraction"], 1e-9), 1e-9)
             think_s = users / rate - row["mean_ms"] / 1e3
             waiting = row["concurrency"]

@@ -248,7 +248,10 @@ def _loaded(row: dict[str, float], model: Model, segment: Segment) -> dict[str, 
         return row
     kept = {k: v for k, v in row.items() if k != "offered_qps"}
     users = row.get("users", float(np.round(segment.level)))
-    if users > 0 and abs(row["concurrency"] / users - 1.0) <= USERS_IN_SERVICE:
+    if not kept["concurrency"] > 0:
+        # Answers faster than the clock ticks.
+        del kept["concurrency"]
+    elif users > 0 and abs(row["concurrency"] / users - 1.0) <= USERS_IN_SERVICE:
         kept["concurrency"] = users
     return kept
 

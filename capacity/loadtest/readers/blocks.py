@@ -84,6 +84,7 @@ def parse(block: Block, form: Form) -> Parsed:
     import pyarrow as pa
 
     found = Parsed(lines=int(np.count_nonzero(np.frombuffer(block.data, dtype=np.uint8) == 10)))
+    block = replace(block, data=_as_utf8(block.data))
     try:
         try:
             table = _table(block, form, form.columns, found)
@@ -94,6 +95,17 @@ def parse(block: Block, form: Form) -> Parsed:
     except (pa.ArrowInvalid, pa.ArrowException, UnicodeDecodeError) as error:
         found.error = error
     return found
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """Replace what is no UTF-8: pyarrow cannot say which row does not fit if it cannot decode it."""
+    if data.isascii():
+        return data
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", errors="replace").encode("utf-8")
+    return data
 
 
 def _table(block: Block, form: Form, columns: Mapping[str, pa.DataType], found: Parsed) -> pa.Table:

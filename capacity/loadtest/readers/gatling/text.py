@@ -17,8 +17,10 @@ from capacity.errors import Problem
 from capacity.loadtest.readers.files import BREAKS, lines_of
 from capacity.loadtest.readers.gatling.events import Events
 
-_RUN = re.compile(rb"^(?:ASSERTION\t[^\n]*\n|\s*\n)*(?:RUN\t[^\t\n]+\t[^\t\n]*\t\d+\t|[^\t\n]+\t[^\t\n]*\tRUN\t\d+\t)")
-_RECORD = re.compile(rb"^(?:REQUEST\t.*\t(?:OK|KO)\b|USER\t.*\t(?:START|END)\t\d+)")
+_RUN = re.compile(
+    rb"^(?:ASSERTION\t[^\n]*\n|[ \r]*\n)*(?:RUN(?:\t[^\t\n]*){2,3}\t\d+\t|[^\t\n]+\t[^\t\n]*\tRUN\t\d+\t)"
+)
+_RECORD = re.compile(rb"^(?:REQUEST\t[^\n]*\t(?:OK|KO)\b|USER\t[^\n]*\t(?:START|END)\t\d)")
 _KINDS = ("REQUEST", "USER", "GROUP", "RUN", "ASSERTION", "ERROR", "ACTION")
 _LONGEST_NUMBER = 19
 _MOST_SHOWN = 20

@@ -22,22 +22,19 @@ from capacity.loadtest.readers.jmeter.csv_rows import csv_rows
 from capacity.loadtest.readers.jmeter.layout import looks_like_csv
 from capacity.loadtest.readers.jmeter.rows import Found
 from capacity.loadtest.readers.jmeter.run import FileOfRun, Run, runs_in_one, spans_of
-from capacity.loadtest.readers.jmeter.xml_rows import xml_rows
+from capacity.loadtest.readers.jmeter.xml_rows import looks_like_xml, xml_rows
 from capacity.loadtest.reading import Reading
 from capacity.loadtest.steady import Model, steady_steps
 from capacity.loadtest.users import model_of
 
 NAME = "jmeter"
 
-_XML = re.compile(
-    rb"^(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE[^>]*>\s*)?<testResults\b", re.DOTALL
-)
 _DASHBOARD = re.compile(rb'^\s*\{\s*"[^"]*"\s*:\s*\{\s*"transaction"\s*:')
 
 
 def recognizes(head: bytes, path: Path) -> bool:  # noqa: ARG001
     """Whether the file begins with ``testResults``, JMeter's column names, or a row in their default order."""
-    return _XML.match(head) is not None or _DASHBOARD.match(head) is not None or looks_like_csv(head)
+    return looks_like_xml(head) or _DASHBOARD.match(head) is not None or looks_like_csv(head)
 
 
 def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Reading:

@@ -10,6 +10,7 @@ References
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from xml.parsers import expat
@@ -35,6 +36,24 @@ _OLD_NAMES = {
 _OLD_NAMES |= {"responseCode": "rc"}
 _BLOCK = 50_000
 _DEEPEST = 200
+
+
+def looks_like_xml(head: bytes) -> bool:
+    """Whether the first element is ``testResults``, behind declarations and comments.
+
+    Examples
+    --------
+    >>> looks_like_xml(b'<?xml version="1.0"?><!-- a --><testResults version="1.2">')
+    True
+    """
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    while text.startswith((b"<?", b"<!")):
+        closes = b"-->" if text.startswith(b"<!--") else b">"
+        _, closed, text = text.partition(closes)
+        if not closed:
+            return False
+        text = text.lstrip()
+    return re.match(rb"<testResults[\s>]", text) is not None
 
 
 class _RefusedError(Exception):

@@ -111,9 +111,7 @@ def _reading(
         notes.append("no series tells failures")
         steps = steps.assign(error_fraction=np.nan)
     if kinds.CPU in chosen.of:
-        steps = steps.assign(
-            cpu_fraction=_cpu(chosen, steps["begins_s"].to_numpy(), steps["seconds"].to_numpy(), second)
-        )
+        steps = steps.assign(cpu_fraction=_cpu(chosen, steps, second))
     if lags or kinds.MEAN in chosen.of or set(kinds.PERCENTILE.values()) & set(chosen.of):
         notes.append("rates over a window lag behind the load: the first half of each step is left out")
     return Reading(
@@ -187,7 +185,7 @@ def _scale(notes: list[str], under_way: Array, ends: Array) -> Callable[[Series]
             return 1.0
         if "seconds" in name:
             return 1e3
-        values = series.values[series.values > 0]
+        values = series.numbers[series.numbers > 0]
         middle = float(np.median(values)) if len(values) else float("nan")
         if np.isfinite(response_s) and np.isfinite(middle):
             in_s = abs(np.log(middle / response_s))
@@ -211,7 +209,7 @@ def _model(chosen: Chosen) -> Model:
         return "open"
     series = chosen.of[kinds.IN_PROGRESS]
     at = np.unique(np.concatenate([s.at_s for s in series]))
-    return model_of(np.sum([np.interp(at, s.at_s, s.values) for s in series], axis=0))
+    return model_of(np.sum([np.interp(at, s.at_s, s.numbers) for s in series], axis=0))
 
 
 def _cpu(chosen: Chosen, steps: pd.DataFrame, second: Ints) -> list[float]:
@@ -235,7 +233,7 @@ def _coarse(flow: list[Series]) -> list[Gate]:
 def _requests(chosen: Chosen) -> dict[str, int]:
     found: dict[str, int] = {}
     for one in chosen.of.get(kinds.COUNTER, []):
-        change = np.diff(one.values)
+        change = np.diff(one.numbers)
         name = kinds.request_name(one) or one.name
         found[name] = found.get(name, 0) + int(change[change > 0].sum())
     return found

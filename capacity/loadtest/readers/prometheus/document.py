@@ -24,9 +24,7 @@ from capacity.loadtest.steps import LARGEST
 Array = NDArray[np.float64]
 
 _ANSWER = re.compile(rb'^\s*\{\s*"(status"\s*:\s*"(success|error)"|data"\s*:\s*\{\s*"resultType")')
-_SERIES = re.compile(
-    r'"metric"\s*:\s*(\{[^{}]*\})\s*,\s*"values"\s*:\s*\[((?:\s*\[\s*[-+0-9.eE]+\s*,\s*"[^"]*"\s*\]\s*,?)*)'
-)
+_SERIES = re.compile(r'"metric"\s*:\s*(\{[^{}]*\})\s*,\s*"values"\s*:\s*\[\s*((?:\[[^\[\]]*\][\s,]*)*)')
 _VALUE = re.compile(r'\[\s*([-+0-9.eE]+)\s*,\s*"([^"]*)"\s*\]')
 _LARGEST_FILE = 1 << 28
 _MOST_SERIES = 20_000
@@ -39,7 +37,7 @@ class Series:
     labels: dict[str, str]
     stem: str
     at_s: Array
-    values: Array
+    numbers: Array
 
     @property
     def name(self) -> str:

@@ -66,5 +66,5 @@ def _added(series: Series, begins_s: float, ends_s: float) -> float:
     at = np.concatenate([[begins_s], series.at_s[inside], [ends_s]])
     if len(series.at_s) < 2 or ends_s < series.at_s[0] or begins_s > series.at_s[-1]:
         return 0.0
-    change = np.diff(np.interp(at, series.at_s, series.values))
+    change = np.diff(np.interp(at, series.at_s, series.numbers))
     return float(change.sum()) if (change >= 0).all() else math.nan

@@ -80,7 +80,7 @@ def _gauge(name: str, series: Series) -> str | None:
     if re.search(r"(^|[^a-z])(vus|users?|user_count|virtual_users|threads?)([^a-z]|$)", name):
         return USERS
     if re.search(r"(^|[^a-z])cpu([^a-z]|$)", name):
-        fits = len(series.values) and np.all((series.values >= 0) & (series.values <= 1))
+        fits = len(series.numbers) and np.all((series.numbers >= 0) & (series.numbers <= 1))
         return CPU if fits and not _grows(series) else None
     return None
 
@@ -127,5 +127,5 @@ def _counts(name: str, series: Series) -> bool:
 
 def _grows(series: Series) -> bool:
     """Whether a series only grows, but for resets, as counters do."""
-    steps = np.diff(series.values)
-    return len(steps) >= 3 and bool(np.mean(steps >= 0) > 0.95) and bool(series.values[-1] > series.values[0])
+    steps = np.diff(series.numbers)
+    return len(steps) >= 3 and bool(np.mean(steps >= 0) > 0.95) and bool(series.numbers[-1] > series.numbers[0])

@@ -83,7 +83,7 @@ def added(series: Sequence[Series], second: Ints, *, counter: bool) -> Array:
     total = np.zeros(len(second))
     seen = np.zeros(len(second), dtype=bool)
     for one in series:
-        change = np.diff(one.values) if counter else one.values[1:] * np.diff(one.at_s)
+        change = np.diff(one.numbers) if counter else one.numbers[1:] * np.diff(one.at_s)
         places, found = by_second(one.at_s, {"x": change}, change < 0)
         where, inside = _places(second, places)
         total[where] += found["x"][inside]
@@ -96,7 +96,7 @@ def level(series: Sequence[Series], second: Ints, *, combine: Callable[[Array, A
     total = np.full(len(second), np.nan)
     for one in series:
         inside = (second >= one.at_s[0]) & (second <= one.at_s[-1])
-        values = np.interp(second[inside] + 0.5, one.at_s, one.values)
+        values = np.interp(second[inside] + 0.5, one.at_s, one.numbers)
         total[inside] = np.where(np.isnan(total[inside]), values, combine(total[inside], values))
     return total
 
@@ -108,7 +108,7 @@ def held(series: Sequence[Series], second: Ints, *, tolerance: float) -> Array:
     for one in series:
         place = np.searchsorted(one.at_s, at, side="right") - 1
         alive = (place >= 0) & (at <= one.at_s[-1])
-        total += np.where(alive, one.values[np.maximum(place, 0)], 0.0)
+        total += np.where(alive, one.numbers[np.maximum(place, 0)], 0.0)
     return held_by_second(at, total, second, tolerance=tolerance)
 
 
@@ -144,9 +144,9 @@ class Tails:
         settled_s = begins_s + self._lag * (ends_s - begins_s)
         for column, series in self._queried.items():
             values = [
-                float(one.values[inside].mean()) * self._scale(one)
+                float(one.numbers[inside].mean()) * self._scale(one)
                 for one in series
-                if (inside := (one.at_s > settled_s) & (one.at_s <= ends_s + 1.0) & (one.values > 0)).any()
+                if (inside := (one.at_s > settled_s) & (one.at_s <= ends_s + 1.0) & (one.numbers > 0)).any()
             ]
             if values:
                 found[column] = max(values)
