@@ -42,13 +42,10 @@ def _few(seconds: Seconds, window: NDArray[np.int64], *, step: int) -> list[Gate
     count = float(seconds.ends[window].sum())
     if count >= FEW_ANSWERS:
         return []
-    says = (
-        f"{count:.0f} answers in {len(window)} s: throughput is known to ±{2.0 / np.sqrt(max(count, 1.0)):.0%} at best"
-    )
-    remedy = "hold each load longer"
-    return [
-        Gate("few_answers", "excluded" if count < NO_ANSWERS else "flagged", count, FEW_ANSWERS, says, remedy, step)
-    ]
+    scatter = 2.0 / np.sqrt(max(count, 1.0))
+    says = f"{count:.0f} answers in {len(window)} s: throughput is known to ±{scatter:.0%} at best"
+    verdict: Verdict = "excluded" if count < NO_ANSWERS else "flagged"
+    return [Gate("few_answers", verdict, count, FEW_ANSWERS, says, "hold each load longer", step)]
 
 
 def _unsteady(seconds: Seconds, window: NDArray[np.int64], model: Model, *, step: int) -> list[Gate]:

@@ -127,9 +127,8 @@ def xml_rows(path: Path, found: Found, breaks: Breaks) -> Iterator[Rows]:
             "the JMeter results cannot be used",
             problems=[Problem(f"{path.name}:{parser.CurrentLineNumber}", str(error), "testResults with samples in it")],
         ) from None
-    except expat.ExpatError as error:
-        breaks.end(done + len(samples.rows), error)
-    except BREAKS as error:
+    except (expat.ExpatError, LookupError, ValueError, *BREAKS) as error:
+        # Beside what is no XML: an encoding that nobody knows.
         breaks.end(done + len(samples.rows), error)
     if samples.rows:
         yield _rows(samples.rows, found, path)
