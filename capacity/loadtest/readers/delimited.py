@@ -125,6 +125,8 @@ def record_batches(
         for parsed in _in_order(pool, _blocks(path, breaks, through), form):
             for invalid in parsed.invalid:
                 breaks.row(invalid, first_line=line)
+            for number, text in parsed.unclosed:
+                breaks.line(line + number, text, "its quote is never closed")
             if parsed.misfits:
                 breaks.cells(parsed.misfits, first_line=line, last_line=line + parsed.lines)
             if parsed.error is not None:

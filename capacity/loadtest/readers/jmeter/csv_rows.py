@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from capacity.errors import InputError, Problem
 from capacity.loadtest.readers.delimited import Breaks, record_batches
 from capacity.loadtest.readers.files import head_of
 from capacity.loadtest.readers.jmeter.layout import Layout, layout_of
@@ -41,6 +42,7 @@ def csv_rows(path: Path, found: Found, breaks: Breaks) -> Iterator[Rows]:
         if number == 0:
             form = date_format(batch.column("timeStamp").slice(0 if layout.headless else 1))
             _note_format(form, found)
+            _check_times(batch.column("timeStamp").slice(0 if layout.headless else 1), form, path)
             # The header line came as a row, so that no column is taken by its place without its name being seen.
             batch = batch if layout.headless else batch.slice(1)
         yield from _rows(_Batch(batch), form, found, path)
@@ -61,6 +63,15 @@ def _note_format(form: str | None, found: Found) -> None:
     if form is not None:
         found.dated = "%z" in form
         found.notes.append(f"times are written as {form}" + ("" if found.dated else ", without a zone"))
+
+
+def _check_times(stamps: pa.Array, form: str | None, path: Path) -> None:
+    if form is not None or not len(stamps) or np.isfinite(numbers(stamps.slice(0, 1000))).any():
+        return
+    example = next((v.decode("utf-8", errors="replace") for v in stamps.slice(0, 1000).to_pylist() if v), "nothing")
+    remedy = "set jmeter.save.saveservice.timestamp_format=ms"
+    problem = Problem(f"{path.name} timeStamp", repr(example), "milliseconds since 1970, or a date and time", remedy)
+    raise InputError("the JMeter results cannot be used", problems=[problem])
 
 
 class _Batch:

@@ -187,10 +187,10 @@ def runs_in_one(run: Run) -> int:
     """
     seconds = run.tally.seconds()
     gaps = np.flatnonzero(np.diff(seconds.second) > 1)
+    waiting = np.cumsum(seconds.starts - seconds.ends)
     count = 1
     for gap in gaps.tolist():
         ends, begins = float(seconds.second[gap]), float(seconds.second[gap + 1])
-        idle = seconds.in_flight[gap] < 0.5 or seconds.in_flight[gap + 1] < 0.5
-        if idle and any(end < ends + 1.0 and start >= begins for end, start in run.resumed):
+        if waiting[gap] < 0.5 and any(end < ends + 1.0 and start >= begins for end, start in run.resumed):
             count += 1
     return max(count, run.headers + 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Array = NDArray[np.float64]
+
+_DAYS, _TIMES = ("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%y/%m/%d"), ("%H:%M:%S", "%H:%M:%S.%f")
+_SHORT = (*(f"{day} {time}" for day in _DAYS for time in _TIMES), *_TIMES)
+"""With years of two digits, as in the example that jmeter.properties gives, or without a day."""
 
 
 def numbers(column: pa.Array) -> Array:
@@ -53,18 +59,25 @@ def date_format(column: pa.Array) -> str | None:
     >>> date_format(pa.array([b"1551783627191"])) is None
     True
     """
-    from pandas.tseries.api import guess_datetime_format
-
     texts = [t for t in _texts(column.slice(0, 1000)) if t]
     for text in texts[:10]:
         if text.strip().replace(".", "", 1).isdigit():
             continue
-        # Which of two small numbers is the month shows only where one of them is above 12.
-        guesses = (guess_datetime_format(text.strip().replace(",", "."), dayfirst=d) for d in (False, True))
-        fits = [(int(dates(texts, g).notna().sum()), g) for g in guesses if g]
+        fits = [(int(dates(texts, g).notna().sum()), g) for g in _guesses(text.strip().replace(",", "."))]
         if fits:
             return max(fits, key=lambda f: f[0])[1]
     return None
+
+
+def _guesses(text: str) -> list[str]:
+    """Give formats a time may have: which of two small numbers is the month shows only where one is above 12."""
+    from pandas.tseries.api import guess_datetime_format
+
+    with warnings.catch_warnings():
+        # It warns of an order that the text itself contradicts.
+        warnings.simplefilter("ignore")
+        guesses = [guess_datetime_format(text, dayfirst=first) for first in (False, True)]
+    return [*dict.fromkeys(g for g in guesses if g), *(_SHORT if re.match(r"\d\d?[./:]\d\d", text) else ())]
 
 
 def dates(texts: Sequence[str | None], form: str) -> pd.Series:
