@@ -151,7 +151,8 @@ def _load(seconds: Seconds, model: Model, *, users_known: bool) -> tuple[Array, 
     # A second in which nothing ended says nothing of the users: they are those of the second before.
     known = np.isfinite(seconds.users)
     last = np.maximum.accumulate(np.where(known, np.arange(len(known)), -1))
-    return np.where((last >= 0) & np.isfinite(seconds.ends), seconds.users[np.maximum(last, 0)], np.nan), False
+    told = (last >= 0) & (known | np.isfinite(seconds.ends))
+    return np.where(told, seconds.users[np.maximum(last, 0)], np.nan), False
 
 
 def _segments(

@@ -118,9 +118,9 @@ class _Reader:
             self.events.versions.append(version)
         return True
 
-    def _group(self, cells: list[str]) -> bool:  # noqa: ARG002
+    def _group(self, cells: list[str]) -> bool:
         self.events.groups += 1
-        return True
+        return cells[-1].strip() in ("OK", "KO")
 
     def _error(self, cells: list[str]) -> bool:  # noqa: ARG002
         self.events.errors += 1
