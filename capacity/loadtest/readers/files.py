@@ -15,6 +15,7 @@ from typing import IO
 HEAD_BYTES = 65_536
 _MOST_LINE = 1 << 22
 _PIECE_BYTES, _PLAIN_BYTES = 1 << 13, 1 << 22
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
 
 BREAKS = (EOFError, OSError, zlib.error, lzma.LZMAError)
@@ -91,7 +92,12 @@ def head_of(path: Path, *, size: int = HEAD_BYTES) -> bytes:
     with contextlib.suppress(*BREAKS), open_bytes(path) as stream:
         while len(got) < size and (more := stream.read(min(4096, size - len(got)))):
             got += more
-    return got
+    return as_utf8(got)
+
+
+def as_utf8(got: bytes) -> bytes:
+    """Turn UTF-16, which a Windows shell writes of what a program prints, into UTF-8."""
+    return got.decode("utf-16", errors="replace").encode() if got.startswith(_UTF16) else got
 
 
 def blocks_of(path: Path, *, size: int = 1 << 20) -> Iterator[bytes]:
