@@ -1,4 +1,4 @@
-"""A large JTL file: the capture of the known service again and again, each time with later times and other latencies."""
+"""A large JTL file: a capture again and again, each time with later times and other latencies."""
 
 from __future__ import annotations
 
