@@ -47,6 +47,7 @@ def by_second(at_s: Array, changes: Mapping[str, Array], unknown: Bools) -> tupl
     second = _seconds_between(at_s)
     inside = (second >= at_s[0]) & (second + 1 <= at_s[-1])
     second = second[inside]
+    unknown = unknown | (np.diff(at_s) > LONGEST_PAUSE_S)
     lost = _differences(at_s, unknown.astype(float), second) > 0
     found = {}
     for name, values in changes.items():

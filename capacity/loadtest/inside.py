@@ -60,8 +60,9 @@ def _unsteady(seconds: Seconds, window: NDArray[np.int64], model: Model, *, step
         return []
     change = after / before - 1.0
     # Neighbouring seconds share a queue: three count as one. The trend itself is no noise.
-    whole, when = series[window], np.arange(len(window))
-    noise = np.sqrt(3.0 * 2.0 / half) * np.std(whole - np.polyval(np.polyfit(when, whole, 1), when))
+    when = np.arange(len(window)) - (len(window) - 1) / 2.0
+    whole = series[window] - series[window].mean()
+    noise = np.sqrt(3.0 * 2.0 / half) * np.std(whole - when * (when @ whole) / (when @ when))
     if abs(change) <= TREND or abs(after - before) <= 3.0 * noise:
         says = f"first and second half differ by {change:+.0%}"
         return [Gate("unsteady_step", "ok", abs(change), TREND, says, "", step)]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_LONGEST_PIECE = 3000
+_LONGEST_PIECE = 1500
 _SAME_LEVEL = 0.02
 _SHORTEST_STEP_S = 5
 

@@ -157,7 +157,8 @@ def _blocks(path: Path, breaks: Breaks, through: Callable[[io.RawIOBase], Any] |
     first = True
     with open_bytes(path) as raw:
         whole = UntilBreak(raw)
-        stream = through(whole) if through else whole
+        # What is not compressed does not break, and is read without a copy.
+        stream = through(whole) if through else raw if isinstance(raw, io.BufferedReader) else whole
         while data := stream.read(_BLOCK_BYTES):
             block, rest = _cut(rest + data)
             if block.data:
