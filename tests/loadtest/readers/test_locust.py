@@ -75,6 +75,14 @@ def test_failures_are_no_throughput(tmp_path: Path) -> None:
     np.testing.assert_allclose(steps["achieved_qps"], [0.8 * x for x in TRUTH], rtol=0.05)
 
 
+def test_more_failures_than_answers_are_not_believed(tmp_path: Path) -> None:
+    lines = [line.split(",") for line in written.locust_history(full=False, resets=False).splitlines()]
+    lines[50][lines[0].index("Total Failure Count")] = "1000"
+    steps = reading_of(tmp_path, history="\n".join(",".join(row) for row in lines)).steps
+    assert steps["error_fraction"].tolist() == [0.0] * len(written.USERS)
+    np.testing.assert_allclose(steps["achieved_qps"], TRUTH, rtol=0.04)
+
+
 def test_requests_are_read_before_histories_and_say_the_same(tmp_path: Path) -> None:
     requests = written.locust_requests()
     without_users = "\n".join(line.rsplit(",", 1)[0] + "," for line in requests.splitlines()[1:])

@@ -48,7 +48,10 @@ def differences(history: History) -> Differences:
     reset = resets(history)
     when = evenly_read(history.at_s)
     names = ("count", "failures", "latency_s")
-    second, added = by_second(when, {n: np.diff(getattr(history, n)) for n in names}, reset[1:])
+    changes = {n: np.diff(getattr(history, n)) for n in names}
+    # More failures than answers cannot be: one of the two is damaged.
+    unknown = reset[1:] | (changes["failures"] > changes["count"])
+    second, added = by_second(when, changes, unknown)
     users = held_by_second(when, history.users, second)
     # What was answered while users changed belongs to no step.
     ends = np.where(np.isnan(users) & np.isfinite(history.users).any(), np.nan, added["count"])
