@@ -43,7 +43,10 @@ def make_k6_rows(loadtests: Path, out: Path, megabytes: int) -> None:
             second += length
 
 
-FILES: dict[str, tuple[str, Callable[[Path, Path, int], None]]] = {"k6 rows": ("k6", make_k6_rows)}
+FILES: dict[str, tuple[str, Callable[[Path, Path, int], None]]] = {
+    "k6 rows": ("k6", make_k6_rows),
+    "JMeter CSV": ("jmeter", make_jtl),
+}
 """Kind of file to its tool and to what writes a large one: from the folder of captures, to a path, of so many MB."""
 
 
@@ -57,7 +60,8 @@ def _read(tool: str, path: Path) -> tuple[float, float, float, float, int, int]:
     import pandas as pd
     import pyarrow.csv
 
-    from capacity.loadtest.readers import READERS
+    from benchmarks.jtl import make_jtl
+from capacity.loadtest.readers import READERS
 
     pd.DataFrame({"a": pyarrow.array([1]).to_pandas()})
     before = _peak_mb()

@@ -65,7 +65,7 @@ def _littles_law(steps: pd.DataFrame, counted: NDArray[np.bool_]) -> Iterator[Ga
     x = x / (1.0 - failed)
     remedy = "compute X, R and N from the tool's per-request rows over the same window, warm-up left out"
     for i in range(len(steps)):
-        if np.isnan(n[i]):
+        if not n[i] > 0:
             continue
         if np.isfinite(mean[i]):
             gap = float(x[i] * mean[i] / 1e3 / n[i] - 1.0)

@@ -8,12 +8,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.loadtest.gate import Gate
+from capacity.loadtest.gate import Gate, Verdict
 from capacity.loadtest.requests import Seconds
 
 Model = Literal["open", "closed"]
 
 TREND = 0.10
+FEW_ANSWERS, NO_ANSWERS = 50, 10
+"""Below the first, counts alone scatter by more than a quarter (two standard deviations), below the second by more than
+half."""
 
 
 def check_inside(seconds: Seconds, window: NDArray[np.int64], model: Model, *, step: int) -> list[Gate]:
@@ -30,7 +33,19 @@ def check_inside(seconds: Seconds, window: NDArray[np.int64], model: Model, *, s
     step
         Its number, for the gates.
     """
-    return [*_unsteady(seconds, window, model, step=step), *_pauses(seconds, window, step=step)]
+    few = _few(seconds, window, step=step)
+    return [*few, *_unsteady(seconds, window, model, step=step), *_pauses(seconds, window, step=step)]
+
+
+def _few(seconds: Seconds, window: NDArray[np.int64], *, step: int) -> list[Gate]:
+    """Say where a step rests on so few answers that their number is mostly chance."""
+    count = float(seconds.ends[window].sum())
+    if count >= FEW_ANSWERS:
+        return []
+    scatter = 2.0 / np.sqrt(max(count, 1.0))
+    says = f"{count:.0f} answers in {len(window)} s: throughput is known to ±{scatter:.0%} at best"
+    verdict: Verdict = "excluded" if count < NO_ANSWERS else "flagged"
+    return [Gate("few_answers", verdict, count, FEW_ANSWERS, says, "hold each load longer", step)]
 
 
 def _unsteady(seconds: Seconds, window: NDArray[np.int64], model: Model, *, step: int) -> list[Gate]:
@@ -45,8 +60,9 @@ def _unsteady(seconds: Seconds, window: NDArray[np.int64], model: Model, *, step
         return []
     change = after / before - 1.0
     # Neighbouring seconds share a queue: three count as one. The trend itself is no noise.
-    whole, when = series[window], np.arange(len(window))
-    noise = np.sqrt(3.0 * 2.0 / half) * np.std(whole - np.polyval(np.polyfit(when, whole, 1), when))
+    when = np.arange(len(window)) - (len(window) - 1) / 2.0
+    whole = series[window] - series[window].mean()
+    noise = np.sqrt(3.0 * 2.0 / half) * np.std(whole - when * (when @ whole) / (when @ when))
     if abs(change) <= TREND or abs(after - before) <= 3.0 * noise:
         says = f"first and second half differ by {change:+.0%}"
         return [Gate("unsteady_step", "ok", abs(change), TREND, says, "", step)]
@@ -87,7 +103,7 @@ def check_thinking(rows: Sequence[Mapping[str, float]], *, in_service: float) ->
     found = []
     for i, row in enumerate(rows):
         users = row.get("users", 0.0)
-        if users > 0 and row["concurrency"] < in_service * users:
+        if users > 0 and 0 < row.get("concurrency", 0.0) < in_service * users:
             rate = max(row["achieved_qps"] / max(1.0 - row["error_fraction"], 1e-9), 1e-9)
             think_s = users / rate - row["mean_ms"] / 1e3
             waiting = row["concurrency"]

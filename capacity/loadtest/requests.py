@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ _SHORTEST_S = 1e-6
 _LONGEST_S = 1e7
 _MOST_BUCKETS = 48 * _PER_OCTAVE
 _MOST_CELLS = 2_000_000
+_SPARSE, _WIDEST = 16, 4_000_000
 LONGEST_PAUSE_S = 60
 """A longer time without any request separates runs."""
 _PARTS = ("starts", "start_fraction", "ends", "end_fraction", "good", "latency_s", "users", "users_known")
@@ -103,8 +105,7 @@ class RequestTally:
         ends = {"ends": np.ones(len(last)), "end_fraction": end_s - last, "good": good}
         self._add_sums(last, ends | {"latency_s": latency_s, "users": counted, "users_known": known})
         bucket = np.clip(np.log2(np.maximum(latency_s, _SHORTEST_S) / _SHORTEST_S) * _PER_OCTAVE, 0, _MOST_BUCKETS - 1)
-        cell = ((last // self._width_s) * _MOST_BUCKETS + bucket.astype(np.int64)) * 2 + failed.astype(np.int64)
-        cells, counts = np.unique(cell, return_counts=True)
+        cells, counts = self._cells_of(last // self._width_s, bucket.astype(np.int64), failed)
         self._cell.append(cells)
         self._count.append(counts.astype(float))
         self._cells += len(cells)
@@ -118,8 +119,24 @@ class RequestTally:
             second = np.floor(at_s[fine]).astype(np.int64)
             self._add_sums(second, {"users": users[fine], "users_known": np.ones(len(second))})
 
+    @staticmethod
+    def _cells_of(when: Ints, bucket: Ints, failed: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+        """Cells that occur, sorted, and how often; numbered within the times and latencies at hand, few as they are."""
+        first, lowest = int(when.min()), int(bucket.min())
+        width = int(bucket.max()) - lowest + 1
+        cell = ((when - first) * width + (bucket - lowest)) * 2 + failed
+        if int(cell.max()) <= _WIDEST:
+            every = np.bincount(cell)
+            places = np.flatnonzero(every)
+            counts = every[places]
+        else:
+            places, counts = np.unique(cell, return_counts=True)
+        at, rest = np.divmod(places // 2, width)
+        cells = ((at + first) * _MOST_BUCKETS + rest + lowest) * 2 + places % 2
+        return cells, counts
+
     def _add_sums(self, second: Ints, values: dict[str, Array]) -> None:
-        places, group = np.unique(second, return_inverse=True)
+        places, group = grouped(second)
         sums = np.zeros((len(_PARTS), len(places)))
         for name, column in values.items():
             sums[_PARTS.index(name)] = _sums(group, column, len(places))
@@ -129,13 +146,13 @@ class RequestTally:
             self._second, self._sums = _merged_seconds(self._second, self._sums)
 
     def _compact(self) -> None:
-        cell, group = np.unique(np.concatenate(self._cell), return_inverse=True)
+        cell, group = grouped(np.concatenate(self._cell))
         count = _sums(group, np.concatenate(self._count), len(cell))
         if len(cell) > _MOST_CELLS:
             self._width_s *= 2
             rest = cell % (2 * _MOST_BUCKETS)
             cell = (cell // (2 * _MOST_BUCKETS) // 2) * (2 * _MOST_BUCKETS) + rest
-            cell, group = np.unique(cell, return_inverse=True)
+            cell, group = grouped(cell)
             count = _sums(group, count, len(cell))
         self._cell, self._count, self._cells = [cell], [count], len(cell)
 
@@ -175,6 +192,31 @@ class RequestTally:
         return weighted_quantile(middle, good if good_only else good + bad, share)
 
 
+def grouped(values: Ints) -> tuple[Ints, Ints]:
+    """Find distinct values, sorted, and which of them each is; without sorting where they lie close together.
+
+    Examples
+    --------
+    >>> [x.tolist() for x in grouped(np.array([7, 5, 7]))]
+    [[5, 7], [1, 0, 1]]
+    """
+    if not len(values):
+        return values, values
+    low, high = int(values.min()), int(values.max())
+    if high - low > min(_SPARSE * len(values), _WIDEST):
+        # Stable: what is merged is mostly in order already, which this sort makes use of.
+        order = np.argsort(values, kind="stable")
+        ordered = values[order]
+        opens = np.append(True, ordered[1:] != ordered[:-1])
+        group = np.empty(len(values), dtype=np.int64)
+        group[order] = np.cumsum(opens) - 1
+        return ordered[opens], group
+    offset = values - low
+    present = np.zeros(high - low + 1, dtype=bool)
+    present[offset] = True
+    return np.flatnonzero(present) + low, (np.cumsum(present, dtype=np.int32) - 1)[offset].astype(np.int64)
+
+
 def _sums(group: Ints, values: Array, size: int) -> Array:
     return np.bincount(group, weights=values, minlength=size).astype(np.float64, copy=False)
 
@@ -200,10 +242,16 @@ def weighted_quantile(values: Array, counts: Array, share: float) -> float:
     >>> weighted_quantile(np.array([1.0, 2.0]), np.array([9.0, 1.0]), 0.95)
     2.0
     """
-    total = counts.sum()
-    if total <= 0:
-        return float("nan")
-    return float(values[min(int(np.searchsorted(np.cumsum(counts), share * total - 1e-9)), len(values) - 1)])
+    return float(weighted_quantiles(values, counts, (share,))[0])
+
+
+def weighted_quantiles(values: Array, counts: Array, shares: Sequence[float]) -> Array:
+    """Quantiles of sorted values that occur so many times each, (len(shares),); NaN of nothing."""
+    until = np.cumsum(counts)
+    if not len(until) or until[-1] <= 0:
+        return np.full(len(shares), np.nan)
+    places = np.searchsorted(until, np.array(shares) * until[-1] - 1e-9)
+    return np.asarray(values[np.minimum(places, len(values) - 1)])
 
 
 def _merged_seconds(second: list[Ints], sums: list[Array]) -> tuple[list[Ints], list[Array]]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_MOST_BINS = 3000
+_LONGEST_PIECE = 1500
 _SAME_LEVEL = 0.02
 _SHORTEST_STEP_S = 5
 
@@ -71,13 +71,9 @@ def plateaus(second: Ints, load: Array, *, counts: bool, shortest_s: int = _SHOR
 
 
 def _plateaus(second: Ints, load: Array, *, counts: bool, shortest_s: int) -> list[Segment]:
-    width = -(-len(load) // _MOST_BINS)
-    begins = np.arange(0, len(load), width)
-    size = np.diff(begins, append=len(load))
-    mean = np.add.reduceat(load, begins) / size
     # In these units noise is the same at every level: roots of counts, logarithms of numbers of users.
-    signal = 2.0 * np.sqrt(np.maximum(mean, 0.0)) if counts else np.log(np.maximum(mean, 0.1))
-    edges = np.append(begins[changes(signal, noise=_noise(signal, mean, counts=counts))], len(load))
+    signal = 2.0 * np.sqrt(np.maximum(load, 0.0)) if counts else np.log(np.maximum(load, 0.1))
+    edges = np.append(_long_changes(signal, noise=_noise(signal, load, counts=counts)), len(load))
     found = []
     for a, b in itertools.pairwise(edges):
         level = float(load[a:b].mean() if counts else np.median(load[a:b]))
@@ -90,6 +86,41 @@ def _climbs(users: Array) -> bool:
     """Whether users are still being added, slowly: steps of a ramp are no steps."""
     third = max(len(users) // 3, 1)
     return abs(float(users[-third:].mean() / max(users[:third].mean(), 0.1)) - 1.0) > _SAME_LEVEL
+
+
+def _long_changes(signal: Array, *, noise: float) -> Ints:
+    """Find changes in a signal of any length, piece by piece: a piece begins with the last level of the one before.
+
+    Examples
+    --------
+    >>> _long_changes(np.repeat([1.0, 2.0, 1.0], [2500, 2500, 3500]), noise=0.01).tolist()
+    [0, 2500, 5000]
+    """
+    edges: list[int] = []
+    cuts: set[int] = set()
+    begins = 0
+    while begins < len(signal):
+        ends = min(begins + _LONGEST_PIECE, len(signal))
+        inside = (begins + changes(signal[begins:ends], noise=noise)).tolist()
+        last = len(inside) > 1 and ends < len(signal)
+        edges.extend(inside[:-1] if last else inside)
+        begins = inside[-1] if last else ends
+        if not last:
+            cuts.add(ends)
+    return _without_cuts(edges, cuts, signal, noise)
+
+
+def _without_cuts(edges: list[int], cuts: set[int], signal: Array, noise: float) -> Ints:
+    """Drop edges at which a piece merely ended: the levels on both sides are the same."""
+    kept: list[int] = []
+    for edge, end in itertools.pairwise([*edges, len(signal)]):
+        if edge in cuts:
+            before, after = signal[kept[-1] : edge], signal[edge:end]
+            doubt = noise * math.sqrt(1.0 / len(before) + 1.0 / len(after))
+            if abs(float(before.mean() - after.mean())) <= max(4.0 * doubt, noise):
+                continue
+        kept.append(edge)
+    return np.array(kept, dtype=np.int64)
 
 
 def _noise(signal: Array, mean: Array, *, counts: bool) -> float:

@@ -14,7 +14,7 @@ from capacity.errors import InputError, Problem
 from capacity.loadtest.gate import Gate
 from capacity.loadtest.inside import Model as Model
 from capacity.loadtest.inside import check_inside, check_thinking
-from capacity.loadtest.requests import RequestTally, Seconds, weighted_quantile
+from capacity.loadtest.requests import RequestTally, Seconds, weighted_quantiles
 from capacity.loadtest.segments import Segment, plateaus
 from capacity.loadtest.steps import to_frame
 
@@ -27,6 +27,7 @@ Tails = Callable[[float, float], dict[str, float]]
 WARM_UP_S, WARM_UP_RESPONSES = 2.0, 3.0
 USERS_IN_SERVICE = 0.05
 _SLICES = 12
+_TAILS, _SHARES = ("p50_ms", "p95_ms", "p99_ms"), (0.5, 0.95, 0.99)
 _LEAST_SLICE_S = 10
 _COVERED = 0.3
 _CLOSED_DISPERSION = 0.02
@@ -151,7 +152,8 @@ def _load(seconds: Seconds, model: Model, *, users_known: bool) -> tuple[Array, 
     # A second in which nothing ended says nothing of the users: they are those of the second before.
     known = np.isfinite(seconds.users)
     last = np.maximum.accumulate(np.where(known, np.arange(len(known)), -1))
-    return np.where((last >= 0) & np.isfinite(seconds.ends), seconds.users[np.maximum(last, 0)], np.nan), False
+    told = (last >= 0) & (known | np.isfinite(seconds.ends))
+    return np.where(told, seconds.users[np.maximum(last, 0)], np.nan), False
 
 
 def _segments(
@@ -235,12 +237,9 @@ def _measure(tails: Tails, seconds: Seconds, window: NDArray[np.int64]) -> dict[
 def _tails(tally: RequestTally, begins_s: float, ends_s: float) -> dict[str, float]:
     """Give percentiles of requests: the larger of that of all answers and that of answers without error."""
     latency_s, fine, failed = tally.histogram(begins_s=begins_s, ends_s=ends_s)
-    row = {}
-    for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
-        all_answers = weighted_quantile(latency_s, fine + failed, share)
-        good_ones = weighted_quantile(latency_s, fine, share)
-        row[name] = 1e3 * float(np.fmax(all_answers, good_ones))
-    return row
+    all_answers = weighted_quantiles(latency_s, fine + failed, _SHARES)
+    good_ones = weighted_quantiles(latency_s, fine, _SHARES)
+    return dict(zip(_TAILS, (1e3 * np.fmax(all_answers, good_ones)).tolist(), strict=True))
 
 
 def _loaded(row: dict[str, float], model: Model, segment: Segment) -> dict[str, float]:
@@ -248,7 +247,10 @@ def _loaded(row: dict[str, float], model: Model, segment: Segment) -> dict[str, 
         return row
     kept = {k: v for k, v in row.items() if k != "offered_qps"}
     users = row.get("users", float(np.round(segment.level)))
-    if users > 0 and abs(row["concurrency"] / users - 1.0) <= USERS_IN_SERVICE:
+    if not kept["concurrency"] > 0:
+        # Answers faster than the clock ticks.
+        del kept["concurrency"]
+    elif users > 0 and abs(row["concurrency"] / users - 1.0) <= USERS_IN_SERVICE:
         kept["concurrency"] = users
     return kept
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.loadtest.requests import LONGEST_PAUSE_S
+from capacity.loadtest.requests import LONGEST_PAUSE_S, grouped
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -41,7 +41,7 @@ class UserCount:
         before = self._of.get(source, (np.zeros(0, np.int64), np.zeros(0), np.zeros(0)))
         values = np.concatenate([before[1], users[known]])
         weights = np.concatenate([before[2], np.ones(int(known.sum()))])
-        places, group = np.unique(np.concatenate([before[0], second[known]]), return_inverse=True)
+        places, group = grouped(np.concatenate([before[0], second[known]]))
         # Sums, not means: what is added later weighs the same.
         self._of[source] = (
             places,

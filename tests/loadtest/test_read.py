@@ -86,7 +86,7 @@ def test_bad_rows_are_told(tmp_path: Path, csv: str, said: str) -> None:
 def test_all_problems_at_once(tmp_path: Path) -> None:
     run_folder(tmp_path, name="a", csv="achieved_qps,concurrency\n-1,1\nx,2\n3,inf\n")
     run_folder(tmp_path, name="b", service="chekout")
-    run_folder(tmp_path, name="c", tool="locust")
+    run_folder(tmp_path, name="c", tool="loadrunner")
     with pytest.raises(InputError) as caught:
         read_load_tests(tmp_path, timezone="UTC", services=["checkout"])
     assert len(caught.value.problems) == 5

@@ -1,7 +1,6 @@
-import zlib
-
 """Fleets of several sizes, several runs, and their drift: against known truths."""
 
+import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 

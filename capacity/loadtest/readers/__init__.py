@@ -10,11 +10,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from capacity.errors import InputError, Problem, did_you_mean
-from capacity.loadtest.readers import ab, autocannon, csv, hey, k6, oha, vegeta, wrk
+from capacity.loadtest.readers import (
+    ab,
+    autocannon,
+    csv,
+    gatling,
+    hey,
+    jmeter,
+    k6,
+    locust,
+    oha,
+    prometheus,
+    vegeta,
+    wrk,
+)
 from capacity.loadtest.readers.files import head_of
 from capacity.loadtest.reading import Tool
 
-_ALL: tuple[Tool, ...] = (k6, vegeta, wrk, hey, ab, autocannon, oha, csv)
+_ALL: tuple[Tool, ...] = (k6, vegeta, jmeter, gatling, locust, prometheus, wrk, hey, ab, autocannon, oha, csv)
 
 READERS: dict[str, Tool] = {tool.NAME: tool for tool in _ALL}
 """The reader of each tool by its name in run.yaml; in the order in which they are asked whether a file is theirs."""

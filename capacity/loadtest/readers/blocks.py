@@ -70,12 +70,16 @@ def header_cells(data: bytes, *, delimiter: str = ",") -> tuple[str, ...]:
 
 @dataclass
 class Parsed:
-    """What a block holds: batches, rows that do not fit, cells of another type by column, the number of lines."""
+    """What a block holds: batches, rows that do not fit, cells of another type by column, the number of lines.
+
+    ``unclosed`` are lines with a quote that is never closed, by their number in the block, from 0.
+    """
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
     invalid: list[Any] = field(default_factory=list)
     misfits: dict[str, int] = field(default_factory=dict)
     lines: int = 0
+    unclosed: list[tuple[int, str]] = field(default_factory=list)
     error: BaseException | None = None
 
 
@@ -83,10 +87,10 @@ def parse(block: Block, form: Form) -> Parsed:
     """Read a block; never raises for what stands in it."""
     import pyarrow as pa
 
-    if not block.data.isascii():
-        # What pyarrow says of a row that does not fit it says as text.
-        block = replace(block, data=block.data.decode("utf-8", errors="replace").encode())
     found = Parsed(lines=int(np.count_nonzero(np.frombuffer(block.data, dtype=np.uint8) == 10)))
+    block = replace(block, data=_as_utf8(block.data))
+    if not block.quoted:
+        block = _without_open_quotes(block, found)
     try:
         try:
             table = _table(block, form, form.columns, found)
@@ -97,6 +101,27 @@ def parse(block: Block, form: Form) -> Parsed:
     except (pa.ArrowInvalid, pa.ArrowException, UnicodeDecodeError) as error:
         found.error = error
     return found
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """Replace what is no UTF-8: pyarrow cannot say which row does not fit if it cannot decode it."""
+    if data.isascii():
+        return data
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", errors="replace").encode("utf-8")
+    return data
+
+
+def _without_open_quotes(block: Block, found: Parsed) -> Block:
+    """Leave out lines with an open quote, of a block in which one is never closed and would swallow the rest."""
+    lines = block.data.split(b"\n")
+    odd = [i for i, line in enumerate(lines) if line.count(b'"') % 2]
+    found.unclosed = [(i, lines[i].decode("utf-8", errors="replace")) for i in odd]
+    for i in odd:
+        lines[i] = b""
+    return replace(block, data=b"\n".join(lines))
 
 
 def _table(block: Block, form: Form, columns: Mapping[str, pa.DataType], found: Parsed) -> pa.Table:
