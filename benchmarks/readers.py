@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.jtl import make_jtl
+
 MEGABYTE = 1_000_000
 HEAD = "| file | MB | MB/s | MB/s of processor | peak memory, MB | before reading, MB | requests | steps |"
 _LATENCIES = 0.02
@@ -60,8 +62,7 @@ def _read(tool: str, path: Path) -> tuple[float, float, float, float, int, int]:
     import pandas as pd
     import pyarrow.csv
 
-    from benchmarks.jtl import make_jtl
-from capacity.loadtest.readers import READERS
+    from capacity.loadtest.readers import READERS
 
     pd.DataFrame({"a": pyarrow.array([1]).to_pandas()})
     before = _peak_mb()
