@@ -111,7 +111,8 @@ def discover(path: Path | str) -> Found:
     InputError
         Where no file is known, where files of several tools lie together, or where none can be read.
     """
-    path = Path(path)
+    # A run is called after its folder, also where that was named ".".
+    path = Path(path).resolve()
     folder = path if path.is_dir() else path.parent
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.name != RUN_FILE)
     below = sorted(p.parent.relative_to(path).as_posix() for p in path.glob(f"**/{RUN_FILE}") if p.parent != path)
@@ -125,7 +126,7 @@ def discover(path: Path | str) -> Found:
         raise InputError(f"{path} is not one load-test run", problems=[problem])
     tools = group_by_tool(files)
     if not tools:
-        names = ", ".join(p.name for p in files[:5]) or "no files"
+        names = ", ".join(f"{p.name}{' (empty)' if p.stat().st_size == 0 else ''}" for p in files[:5]) or "no files"
         problem = Problem(str(path), names, "what one of these writes: " + ", ".join(READERS))
         raise InputError(f"{path} holds no load-test result that is known", problems=[problem], remedy=PLAIN_FORM)
     readings, failed = _read_forms(tools)

@@ -172,7 +172,7 @@ def _enough(steps: pd.DataFrame) -> Iterator[Gate]:
     load = np.where(np.isfinite(offered), offered, _column(steps, "concurrency"))
     count = len(np.unique(np.round(load, 9)))
     if count < LEAST_STEPS:
-        says = f"{count} usable steps at different loads: no curve can be judged, the run bounds capacity at most"
+        says = f"{count} usable step{'s' if count != 1 else ''} at different loads: no curve can be judged, the run bounds capacity at most"
         yield Gate(
             "too_few_steps",
             "bounded",

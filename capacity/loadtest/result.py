@@ -95,7 +95,8 @@ class LoadTest(Result):
     def summary(self) -> str:
         """Say the run in one line."""
         on = f" on {self.instances} instance{'s' if self.instances > 1 else ''}" if self.service else ""
-        best = f"{len(self.steps)} steps up to {self.steps['achieved_qps'].max():.4g}/s{on}"
+        count = f"{len(self.steps)} step{'s' if len(self.steps) != 1 else ''}"
+        best = f"{count} up to {self.steps['achieved_qps'].max():.4g}/s{on}"
         of = f" of {self.service}" if self.service else f" by {self.tool}, service not yet said"
         return f"{self.run}{of}: {best}; {', '.join(self.troubles) or 'nothing against it'}"
 
