@@ -172,7 +172,8 @@ def _enough(steps: pd.DataFrame) -> Iterator[Gate]:
     load = np.where(np.isfinite(offered), offered, _column(steps, "concurrency"))
     count = len(np.unique(np.round(load, 9)))
     if count < LEAST_STEPS:
-        says = f"{count} usable step{'s' if count != 1 else ''} at different loads: no curve can be judged, the run bounds capacity at most"
+        several = "" if count == 1 else "s"
+        says = f"{count} usable step{several} at different loads: no curve can be judged, the run bounds capacity"
         yield Gate(
             "too_few_steps",
             "bounded",
