@@ -141,6 +141,7 @@ def loadtest_plan_document(
                   for test in tests],
         "left_out": plan.left_out,
         "assumptions": plan.assumptions,
+        "mocked": plan.mocked,
     }  # fmt: skip
 
 
@@ -158,7 +159,7 @@ def _planned_test(test: "PlannedTest") -> dict[str, Any]:
         ],
         "stop_rules": [asdict(rule) for rule in stairs.stop_rules],
         "window": None if window is None else asdict(window),
-        "downstream": [asdict(one) | {"is_safe": one.is_safe} for one in test.downstream],
+        "downstream": [asdict(one) | {"is_safe": one.is_safe, "worst_qps": one.worst_qps} for one in test.downstream],
         "told": [asdict(told) for told in test.told],
         "warnings": test.warnings,
         "next_step": test.next_step or None,

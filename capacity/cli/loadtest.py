@@ -1,5 +1,6 @@
 """Know, from load tests: read those that ran, plan those to run."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,12 +128,20 @@ def _say(gates: "list[Gate]") -> str:
     type=click.Path(file_okay=False, path_type=Path),
     help="Write each test into this folder, as a Locust file and as a k6 script.",
 )
+@click.option(
+    "--mocked",
+    multiple=True,
+    metavar="NAME",
+    help="A service that the tests replace by a stand-in: it gets no load. May be given several times.",
+)
 @common_options
-def plan(ws: "Workspace", promotion: str, service: str | None, out: Path | None, as_json: bool) -> None:
+def plan(
+    ws: "Workspace", promotion: str, service: str | None, out: Path | None, mocked: tuple[str, ...], as_json: bool
+) -> None:
     """Plan the load tests before PROMOTION: targets, steps, stop rules, windows, order, who is told."""
     from capacity.cli.documents import loadtest_plan_document
 
-    planned = _planned(ws, promotion)
+    planned = _planned(ws, promotion, mocked)
     tests = tuple(planned) if service is None else (planned[ws.services[service].name],)
     files = _write(tests, out) if out is not None else {}
     if as_json:
@@ -141,7 +150,8 @@ def plan(ws: "Workspace", promotion: str, service: str | None, out: Path | None,
     click.echo(repr(planned))
     frame = planned.to_frame()
     names = [test.service for test in tests]
-    print_table(frame[frame["service"].isin(names)], title="In this order", units=planned.units)
+    shown = frame[frame["service"].isin(names)].drop(columns="told")
+    print_table(shown, title="In this order", units=planned.units)
     for test in tests:
         if service is not None:
             _show_planned(test)
@@ -149,14 +159,19 @@ def plan(ws: "Workspace", promotion: str, service: str | None, out: Path | None,
     if service is not None:
         print_lines("Why", list(planned.why[service]))
     else:
+        print_lines("Told before", _told(planned))
         print_lines("Not tested", list(planned.left_out.values()))
     print_lines("Assumed", list(planned.assumptions))
+    if planned.mocked and files:
+        click.echo(
+            f"\nRun them with CAPACITY_MOCKED={shlex.quote(','.join(planned.mocked))}: without it they mind limits."
+        )
     if files:
         written = sum(map(len, files.values()))
         click.echo(f"\n{written} files are in {out}; the header of each says how to run it and how to read it back.")
 
 
-def _planned(ws: "Workspace", promotion: str) -> "LoadTestPlan":
+def _planned(ws: "Workspace", promotion: str, mocked: tuple[str, ...]) -> "LoadTestPlan":
     from capacity.forecast import forecast_demand
     from capacity.peaks import forecast_peaks
     from capacity.saturation import fit_saturation
@@ -179,7 +194,17 @@ def _planned(ws: "Workspace", promotion: str) -> "LoadTestPlan":
             traffic=traffic,
             promotions=ws.promotions,
             fleet=_fleet(ws, promotion),
+            mocked=mocked,
         )
+
+
+def _told(planned: "LoadTestPlan") -> list[str]:
+    """Say to whom each test matters, one line a person or team."""
+    tests: dict[str, list[str]] = {}
+    for test in planned:
+        for told in test.told:
+            tests.setdefault(told.who, []).append(f"{test.order} {test.service}")
+    return [f"{who}: {', '.join(names)}" for who, names in tests.items()]
 
 
 def _fleet(ws: "Workspace", promotion: str) -> dict[str, int] | None:

@@ -30,6 +30,7 @@ def plan_document(test: Staircase, *, limits: Sequence[Downstream] = ()) -> dict
         "instances": test.instances,
         "target_qps": float(f"{test.target_qps:.6g}"),
         "warm_up_s": test.warm_up_s,
+        "hot_key_qps": test.hot_key_qps,
         "steps": [
             {"offered_qps": rate, "seconds": length}
             for rate, length in zip(test.offered_qps, test.seconds, strict=True)

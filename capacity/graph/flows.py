@@ -48,7 +48,8 @@ def total_rates(P: ArrayLike | sparse.csr_array, external: ArrayLike) -> Floats:
     if rates.shape[-1] != matrix.shape[0]:
         raise ValueError(f"external: got {rates.shape[-1]} services, expected {matrix.shape[0]}")
     # Services first: rows of the sparse transpose then meet contiguous futures.
-    total = np.ascontiguousarray(rates.reshape(-1, rates.shape[-1]).T)
+    # A copy, always: of a single future it would else be the caller's own array that changes.
+    total = np.array(rates.reshape(-1, rates.shape[-1]).T, order="C")
     callers = sparse.csr_array(matrix.T)
     for level in levels(matrix)[1:]:
         total[level] += callers[level] @ total

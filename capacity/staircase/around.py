@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
 
 from capacity.catalog import Catalog, Service
-from capacity.graph import call_matrix, reach_matrix, upstream
+from capacity.graph import Edges, attempts, call_edges, reach_matrix, total_rates, upstream
 from capacity.promotion import Promotion
 from capacity.staircase.staircase import Staircase
 
 if TYPE_CHECKING:
     from capacity.saturation import Curves
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Downstream:
     service
         Its name.
     per_request
-        Requests to it that one request of the test causes, retries not counted.
+        Requests to it that one request of the test causes while all goes well.
     test_qps
         Requests/s at the last step.
     usual_qps
@@ -37,6 +42,19 @@ class Downstream:
         How that is known: ``sla`` is a stated limit.
     is_hard
         Whether the limit is stated and no instance raises it: a third party's terms, a database's.
+    counts_seconds
+        Whether the limit is on every single second, as a third party's terms are, and not on the mean.
+    troubled_per_request
+        As `per_request`, where calls fail as often as the test's rule on errors lets pass, and are tried again.
+        Failures that the service's answers do not show are retried as often as they may be.
+    worst_per_request
+        As `per_request`, where every call is tried as often as it may be and caches are cold.
+
+    Examples
+    --------
+    >>> bank = Downstream("bank", 0.5, 50.0, 2.0, 100.0, "sla", is_hard=True, counts_seconds=True)
+    >>> bank.total_qps, bank.is_safe, round(bank.most_offered_qps)
+    (52.0, True, 144)
     """
 
     service: str
@@ -46,6 +64,9 @@ class Downstream:
     known_qps: float | None
     evidence: str
     is_hard: bool
+    counts_seconds: bool = False
+    troubled_per_request: float | None = None
+    worst_per_request: float | None = None
 
     @property
     def total_qps(self) -> float:
@@ -58,11 +79,25 @@ class Downstream:
         return None if self.known_qps is None else self.total_qps <= self.known_qps
 
     @property
+    def worst_qps(self) -> float:
+        """Requests/s at the last step with all retries and cold caches, and what comes anyway."""
+        more = 1.0 if self.worst_per_request is None else self.worst_per_request / self.per_request
+        return more * self.test_qps + (self.usual_qps or 0.0)
+
+    @property
     def most_offered_qps(self) -> float | None:
-        """Rate of the test at which it gets all that it is known to take; None where nothing is known."""
+        """Rate of the test at which it gets all that it is known to take; None where nothing is known.
+
+        A hard limit holds with the retries of a test in trouble; one on single seconds holds in busy ones too, three
+        standard deviations above the mean of a Poisson process.
+        """
         if self.known_qps is None:
             return None
-        return max(self.known_qps - (self.usual_qps or 0.0), 0.0) / self.per_request
+        takes = self.known_qps
+        if self.counts_seconds:
+            takes = ((math.sqrt(9.0 + 4.0 * takes) - 3.0) / 2.0) ** 2
+        asks = self.troubled_per_request if self.is_hard and self.troubled_per_request else self.per_request
+        return max(takes - (self.usual_qps or 0.0), 0.0) / asks
 
 
 @dataclass(frozen=True)
@@ -82,33 +117,58 @@ class Surroundings:
         With the terms of the promotion.
     curves
         What each is known to take.
+    mocked
+        Downstreams that the tests replace: what these would call gets nothing.
     """
 
-    def __init__(self, services: Catalog, curves: Curves | None) -> None:
+    def __init__(self, services: Catalog, curves: Curves | None, *, mocked: Sequence[str] = ()) -> None:
         self._services = services
         self._curves = curves
         self._place = {name: number for number, name in enumerate(services.names)}
-        self._reach = reach_matrix(call_matrix(services)) if len(services) else np.zeros((0, 0))
+        silent = [self._place[name] for name in mocked]
+        self._warm, self._cold = (_without(call_edges(services, cold=cold), silent) for cold in (False, True))
+        self._reach = reach_matrix(self._warm.to_sparse()) if len(services) else np.zeros((0, 0))
 
     def path(self, name: str) -> tuple[str, ...]:
         """Return the service and all that gets requests from it."""
         row = self._reach[self._place[name]]
         return (name, *(other for other, place in self._place.items() if other != name and row[place] > 0))
 
+    def sufferers(self, name: str) -> tuple[str, ...]:
+        """Return who else feels a test: what depends on the service, and what shares instances with it or its path."""
+        path = self.path(name)
+        pools = {self._services.pool_of(other) for other in path}
+        above = upstream(self._services, name)
+        return tuple(
+            n for n in self._services.names if n not in path and (n in above or self._services.pool_of(n) in pools)
+        )
+
     def downstream(self, test: Staircase, usual: dict[str, float]) -> tuple[Downstream, ...]:
         """Return what the test asks of each service that it reaches, the tightest first."""
-        row = self._reach[self._place[test.service]]
-        found = [
-            self._one(name, float(row[self._place[name]]), test.offered_qps[-1], usual.get(name))
-            for name in self.path(test.service)[1:]
-        ]
+        row, troubled, worst = self._asked(test)
+        found = []
+        for name in self.path(test.service)[1:]:
+            place, service = self._place[name], self._services[name]
+            known, evidence = self._takes(service)
+            one = Downstream(
+                name, float(row[place]), float(row[place]) * test.offered_qps[-1], usual.get(name), known, evidence,
+                is_hard=evidence == "sla" and service.is_fixed, counts_seconds=service.third_party,
+                troubled_per_request=float(troubled[place]), worst_per_request=float(worst[place]),
+            )  # fmt: skip
+            found.append(one)
         return tuple(sorted(found, key=lambda one: -one.total_qps / one.known_qps if one.known_qps else 0.0))
 
-    def _one(self, name: str, per_request: float, offered: float, usual: float | None) -> Downstream:
-        service = self._services[name]
-        known, evidence = self._takes(service)
-        hard = evidence == "sla" and service.is_fixed
-        return Downstream(name, per_request, per_request * offered, usual, known, evidence, hard)
+    def _asked(self, test: Staircase) -> tuple[Floats, Floats, Floats]:
+        """Count requests to every service by one of the test: when all goes well, in trouble, and at worst."""
+        place = self._place[test.service]
+        passes = next((r.limit for r in test.stop_rules if (r.watches, r.judged) == ("error_fraction", "at_once")), 1.0)
+        warm, cold = self._warm, self._cold
+        # A call fails for good with probability p^(r+1): what the rule lets pass gives p.
+        fails = np.where(warm.required, passes ** (1.0 / (warm.retries + 1.0)), 1.0)
+        one = np.zeros(len(self._services))
+        one[place] = 1.0
+        troubled = total_rates(_times(warm, attempts(fails, warm.retries)), one)
+        return self._reach[place], troubled, total_rates(_times(cold, 1.0 + cold.retries.astype(float)), one)
 
     def _takes(self, service: Service) -> tuple[float | None, str]:
         if service.max_qps is not None and service.is_fixed:
@@ -122,8 +182,10 @@ class Surroundings:
         return min(total, service.max_qps or np.inf), curves.evidence[service.name]
 
 
-def who_is_told(services: Catalog, name: str, path: Sequence[str], promotion: Promotion) -> tuple[Told, ...]:
-    """Owners of the service, of who calls it and of what it reaches, and third parties' contacts.
+def who_is_told(
+    services: Catalog, name: str, path: Sequence[str], promotion: Promotion, *, sufferers: Sequence[str]
+) -> tuple[Told, ...]:
+    """Owners of the service, of who feels its test and of what it reaches, and third parties' contacts.
 
     Examples
     --------
@@ -131,10 +193,11 @@ def who_is_told(services: Catalog, name: str, path: Sequence[str], promotion: Pr
     >>> text = "[{name: a, tier: core, owner: x, calls: [{to: b}]}, {name: b, tier: core, owner: y}]"
     >>> services = parse_services(text)
     >>> promotion = Promotion(id="p", kind="p", starts_at="2026-11-10T20:00Z", ends_at="2026-11-11T20:00Z")
-    >>> [(t.who, t.why) for t in who_is_told(services, "b", ["b"], promotion)]
+    >>> [(t.who, t.why) for t in who_is_told(services, "b", ["b"], promotion, sufferers=["a"])]
     [('y', 'owns b'), ('x', 'owns a, which calls it')]
     """
     contacts = {term.name: term.contact for term in promotion.third_parties if term.contact}
+    above = upstream(services, name)
     reasons: dict[str, list[str]] = {}
 
     def tell(who: str, why: str) -> None:
@@ -142,84 +205,19 @@ def who_is_told(services: Catalog, name: str, path: Sequence[str], promotion: Pr
             reasons.setdefault(who, []).append(why)
 
     tell(services[name].owner, f"owns {name}")
-    callers = services.callers_of(name)
-    for caller in callers:
-        tell(services[caller].owner, f"owns {caller}, which calls it")
+    direct = services.callers_of(name)
+    for other in sufferers:
+        how = "calls it" if other in direct else "depends on it" if other in above else "shares instances with it"
+        tell(services[other].owner, f"owns {other}, which {how}")
     for other in path[1:]:
         tell(services[other].owner, f"owns {other}, which gets load from it")
         tell(contacts.get(other, ""), f"answers for the third party {other}")
     return tuple(Told(who, "; ".join(why)) for who, why in reasons.items())
 
 
-def cautions(
-    services: Catalog, test: Staircase, downstream: Sequence[Downstream], *, mocked: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """Say what may go wrong around a test, and what to do about it."""
-    service = services[test.service]
-    found = [*_load_cautions(services, test, downstream, mocked), *_own_cautions(services, service, test)]
-    unowned = [one.service for one in downstream if not services[one.service].owner]
-    if not service.owner:
-        found.append(f"nobody is named as owner of {service.name}: name one in services.yaml before testing it")
-    if unowned:
-        found.append(f"nobody is named as owner of {', '.join(unowned)}, which get load from this test")
-    return tuple(found)
+def _without(edges: Edges, callers: Sequence[int]) -> Edges:
+    return replace(edges, per_request=np.where(np.isin(edges.caller, callers), 0.0, edges.per_request))
 
 
-def _load_cautions(
-    services: Catalog, test: Staircase, downstream: Sequence[Downstream], mocked: Sequence[str]
-) -> list[str]:
-    found = []
-    for one in downstream:
-        name, third = one.service, services[one.service].third_party
-        if name in mocked:
-            found.append(f"{name} is mocked: its time and failures are missing, capacity is flattered")
-            continue
-        kind = "third party " if third else ""
-        asked = f"the last step asks {one.total_qps:.4g}/s of {kind}{name}"
-        if one.known_qps is None:
-            found.append(f"{asked}, of which no limit is known: watch it, or mock it")
-        elif one.total_qps > one.known_qps:
-            step = sum(rate <= (one.most_offered_qps or 0.0) for rate in test.offered_qps) + 1
-            what = {"sla": "its stated limit"}.get(one.evidence, f"what is known to hold ({one.evidence})")
-            do = "mock it from there, or agree on more with its contact" if third else "watch it, or mock it from there"
-            found.append(f"{asked}, above {what} of {one.known_qps:.4g}/s from step {step} on: {do}")
-        elif third:
-            found.append(f"{asked}, within its terms of {one.known_qps:.4g}/s: tell its contact, or mock it")
-        elif one.is_hard:
-            found.append(f"{asked}, which does not scale and takes {one.known_qps:.4g}/s: nobody else may load it then")
-    return found
-
-
-def _own_cautions(services: Catalog, service: Service, test: Staircase) -> list[str]:
-    found = []
-    top = test.offered_qps[-1]
-    if service.hot_key is not None:
-        hottest = service.hot_key.top_share * top
-        over = (
-            f"above the {service.hot_key.max_qps:.4g}/s that one key takes"
-            if hottest > service.hot_key.max_qps
-            else (f"one key takes {service.hot_key.max_qps:.4g}/s")
-        )
-        found.append(
-            f"draw items as users do, {service.hot_key.top_share:.1%} of requests for one item: {hottest:.4g}/s at the "
-            f"last step, {over}"
-        )
-    sharing = [n for n in services.names if n != service.name and services.pool_of(n) == services.pool_of(service.name)]
-    if sharing:
-        found.append(f"it shares its instances with {', '.join(sharing)}: their ordinary traffic is part of the result")
-    queued = [call.to for call in service.calls if call.is_async]
-    if queued:
-        found.append(
-            f"its queue to {', '.join(queued)} fills during the test: see that it is worked off before the next"
-        )
-    if not test.reaches_target and test.known.low:
-        needed = int(np.ceil(test.target_qps / (test.known.low / test.instances)))
-        found.append(
-            f"{test.instances} instances are known to end below the target of {test.target_qps:.4g}/s: scale out to "
-            f"about {needed} first to test the target itself"
-        )
-    if not service.slo.judges_latency:
-        found.append("no latency objective is given: the test only ends at errors or where answers fall behind")
-    if upstream(services, service.name) and service.entry is not None and service.entry.is_none:
-        found.append("no traffic comes from outside: replay what its callers send, not what a browser would")
-    return found
+def _times(edges: Edges, attempts_per_call: Floats) -> sparse.csr_array:
+    return replace(edges, per_request=edges.per_request * attempts_per_call).to_sparse()

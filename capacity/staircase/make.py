@@ -13,7 +13,8 @@ from capacity.catalog import Catalog
 from capacity.errors import NotCoveredError
 from capacity.history import Traffic
 from capacity.promotion import Promotion, Promotions
-from capacity.staircase.around import Downstream, Surroundings, cautions, who_is_told
+from capacity.staircase.around import Downstream, Surroundings, who_is_told
+from capacity.staircase.cautions import cautions, gives_up_ms
 from capacity.staircase.order import callees_first
 from capacity.staircase.quiet import (
     AS_GOOD,
@@ -52,8 +53,8 @@ def plan_load_tests(
     """Plan the load tests that would teach most before a promotion.
 
     Each service is tested on the instances that run today, what is called before what calls it, in the quietest hours
-    of its own week and of all that it reaches, outside freezes and promotions, and never two at once on one path or
-    below one caller.
+    of its own week and of all that it reaches, outside freezes and promotions, and never two at once on one path, on
+    one pool of instances, or below one service that depends on both.
 
     Parameters
     ----------
@@ -97,29 +98,38 @@ def plan_load_tests(
         if traffic is None or traffic.is_empty
         else typical_week(traffic, before=day)
     )
-    around = Surroundings(services, curves)
-    stairs, left_out = _staircases(services, peaks, curves, fleet or {}, only)
+    mocked = tuple(services[name].name for name in mocked)
+    around = Surroundings(services, curves, mocked=mocked)
+    fleets = fleet or {}
+    stairs, left_out = _staircases(services, peaks, curves, fleets, only)
     calendar = _Calendar(week, promotion, promotions, day)
     tests: list[PlannedTest] = []
-    for place, (service, level) in enumerate(callees_first(services, list(stairs)), start=1):
-        test, path = stairs[service], around.path(service)
+    for service, level in callees_first(services, list(stairs)):
+        path, suffering = around.path(service), around.sufferers(service)
         real = [name for name in path if name not in mocked]
-        window = calendar.place(test, real, callers=services.callers_of(service))
+        window = calendar.place(stairs[service], real, suffering=suffering)
         usual = _usual(week, path, window)
+        beside = usual.get(service, 0.0)
+        # What comes anyway is only known with the window; it lowers the top, so that the window still fits.
+        try:
+            test = _staircase(services, service, peaks, curves, fleets, beside_qps=beside)
+        except NotCoveredError as error:
+            left_out[service] = str(error.message)
+            continue
         loads = around.downstream(test, usual)
-        warnings = cautions(services, test, loads, mocked=mocked)
+        warnings = cautions(services, test, loads, mocked=mocked, beside_qps=beside)
         if window is None:
             warnings = (calendar.nothing_free, *warnings)
-        told = who_is_told(services, service, path, promotion)
+        told = who_is_told(services, service, real, promotion, sufferers=suffering)
         next_step = "" if curves is None else curves.next_step.get(service, "")
-        tests.append(PlannedTest(place, level, test, window, loads, told, warnings, next_step))
+        tests.append(PlannedTest(len(tests) + 1, level, test, window, loads, told, warnings, next_step))
     if not tests:
         raise NotCoveredError(
             f"no load test can be planned for {promotion.id}: {'; '.join(left_out.values()) or 'no services'}",
             remedy="ingest traffic, or run a first test of any size and read it",
         )
     why = {test.service: _why(test) for test in tests}
-    return LoadTestPlan(promotion.id, day, name, tuple(tests), left_out, why, _assumptions(week, fleet))
+    return LoadTestPlan(promotion.id, day, name, tuple(tests), left_out, why, _assumptions(week, fleet), mocked)
 
 
 def _staircases(
@@ -132,14 +142,27 @@ def _staircases(
         if service.third_party:
             left_out[name] = f"{name} is a third party: ask its owner to confirm the limit instead of testing it"
             continue
-        pool = services[services.pool_of(name)]
         try:
-            stairs[name] = plan_load_test(
-                service, peaks, curves, instances=pool.instances, fleet=fleet.get(pool.name, pool.instances)
-            )
+            stairs[name] = _staircase(services, name, peaks, curves, fleet)
         except NotCoveredError as error:
             left_out[name] = str(error.message)
     return stairs, left_out
+
+
+def _staircase(
+    services: Catalog,
+    name: str,
+    peaks: Peaks,
+    curves: Curves | None,
+    fleet: Mapping[str, int],
+    *,
+    beside_qps: float = 0,
+) -> Staircase:
+    pool = services[services.pool_of(name)]
+    return plan_load_test(
+        services[name], peaks, curves, instances=pool.instances, fleet=fleet.get(pool.name, pool.instances),
+        beside_qps=beside_qps, gives_up_ms=gives_up_ms(services, name),
+    )  # fmt: skip
 
 
 class _Calendar:
@@ -160,12 +183,12 @@ class _Calendar:
             f"freeze or {promotion.id} begins: shorten the test, or ask for an exception"
         )
 
-    def place(self, test: Staircase, path: Sequence[str], *, callers: Sequence[str]) -> Window | None:
+    def place(self, test: Staircase, path: Sequence[str], *, suffering: Sequence[str]) -> Window | None:
         """Find and keep a window: after what it calls was tested, and never beside a test that touches its own.
 
-        Two tests touch where they share a service that gets load, or a caller that would suffer from both.
+        Two tests touch where they share a service that gets load, or one that would suffer from both.
         """
-        touched = frozenset([*path, *callers])
+        touched = frozenset([*path, *suffering])
         taken = [(w.starts_at, w.ends_at) for w, other, _ in self._placed if other & touched]
         after = [w.ends_at for w, _, tested in self._placed if tested in path]
         window = find_window(
@@ -232,7 +255,9 @@ def _assumptions(week: Week, fleet: Mapping[str, int] | None) -> tuple[str, ...]
         f"an ordinary week is the median of the {WEEKS} before",
         f"of windows within {AS_GOOD:.0%} of the quietest the earliest is taken, with a day's notice at least",
         f"{BESIDES_S / 60:.0f} minutes are kept beside the steps of a test",
-        "calls of a test are counted without retries: once something fails there are more",
+        "calls of a test are counted while all goes well",
+        "a stated limit holds with the retries that the rule on errors lets pass, a third party's in busy seconds too",
+        "the number of instances is held during a test: autoscaling is off, or its result means nothing",
     ]
     if not week.services:
         found.append("no traffic of the weeks before is known: windows are at night by custom, not by measure")

@@ -83,6 +83,8 @@ class LoadTestPlan(Result):
         By service, the numbers behind its test.
     assumptions
         Stated rules that were used.
+    mocked
+        Downstreams that the tests replace.
     """
 
     promotion: str
@@ -92,6 +94,7 @@ class LoadTestPlan(Result):
     left_out: Mapping[str, str]
     why: Mapping[str, tuple[str, ...]]
     assumptions: tuple[str, ...]
+    mocked: tuple[str, ...] = ()
 
     units: ClassVar[dict[str, str]] = {
         **dict.fromkeys(("target_qps", "holds_qps", "ends_qps", "top_qps"), "requests/s"),

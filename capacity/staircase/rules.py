@@ -56,7 +56,9 @@ class StopRule:
     sustained_s: float = LONG_ENOUGH_S
 
 
-def stop_rules(service: Service, top: float, *, target: float | None = None) -> tuple[StopRule, ...]:
+def stop_rules(
+    service: Service, top: float, *, target: float | None = None, gives_up_ms: float | None = None
+) -> tuple[StopRule, ...]:
     """Return the rules of one service's test; any of them ends it.
 
     Parameters
@@ -67,6 +69,8 @@ def stop_rules(service: Service, top: float, *, target: float | None = None) -> 
         Rate of the last step.
     target
         What the fleet under test must take; `top` by default.
+    gives_up_ms
+        When its least patient caller gives up: the limit where no latency objective is given.
 
     Examples
     --------
@@ -76,7 +80,7 @@ def stop_rules(service: Service, top: float, *, target: float | None = None) -> 
     done = "the target was reached" if top >= (target or top) * 0.999 else "the load is where this test was to end"
     rules = [
         StopRule("offered_qps", top, f"the last step is done: {done}", judged="after_step"),
-        *_latency_rules(service.slo),
+        *_latency_rules(service.slo, gives_up_ms),
         *_error_rules(service.slo),
         StopRule(
             "achieved_share", ACHIEVED_SHARE, "answered below 90 % of what was offered: the service is full, and queues"
@@ -99,7 +103,9 @@ def stop_rules(service: Service, top: float, *, target: float | None = None) -> 
     return tuple(rules)
 
 
-def _latency_rules(slo: Slo) -> list[StopRule]:
+def _latency_rules(slo: Slo, gives_up_ms: float | None) -> list[StopRule]:
+    if not slo.judges_latency and gives_up_ms is not None:
+        return [StopRule("p99_ms", gives_up_ms, f"its callers give up after {gives_up_ms:g} ms: their users see it")]
     given = [(part, value) for part, value in (("p95_ms", slo.p95_ms), ("p99_ms", slo.p99_ms)) if value is not None]
     at_once = [
         StopRule(part, ABOVE_OBJECTIVE * value, f"well above the objective of {value:g} ms: the end was seen")

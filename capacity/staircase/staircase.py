@@ -12,7 +12,19 @@ from capacity.catalog import Service
 from capacity.errors import NotCoveredError, UsageError
 from capacity.result import Result
 from capacity.staircase.rules import StopRule, stop_rules
-from capacity.staircase.steps import COARSE, FINE, MARGIN, NOTHING, WARM_UP_S, Known, step_rates, step_seconds
+from capacity.staircase.steps import (
+    COARSE,
+    FINE,
+    MARGIN,
+    NOTHING,
+    PRECISE,
+    ROUGH,
+    WARM_UP_S,
+    Known,
+    is_precise,
+    step_rates,
+    step_seconds,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +56,8 @@ class Staircase(Result):
         Left out at the beginning of each step.
     known
         What was known of this many instances before.
+    hot_key_qps
+        What one key takes; None where that is not known.
     """
 
     service: str
@@ -55,6 +69,7 @@ class Staircase(Result):
     why: tuple[str, ...]
     warm_up_s: float = WARM_UP_S
     known: Known = NOTHING
+    hot_key_qps: float | None = None
 
     units: ClassVar[dict[str, str]] = {"offered_qps": "requests/s", "instance_qps": "requests/s", "seconds": "s"}
 
@@ -72,7 +87,7 @@ class Staircase(Result):
         """Say the test in one line."""
         return (
             f"{self.service}: {len(self.offered_qps)} steps up to {self.offered_qps[-1]:.4g}/s on {self.instances} "
-            f"instances, {self.duration_s / 60:.0f} min"
+            f"instance{'s' * (self.instances != 1)}, {self.duration_s / 60:.0f} min"
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -104,6 +119,8 @@ def plan_load_test(
     *,
     instances: int | None = None,
     fleet: int | None = None,
+    beside_qps: float = 0.0,
+    gives_up_ms: float | None = None,
 ) -> Staircase:
     """Plan the load test that would teach most.
 
@@ -123,11 +140,15 @@ def plan_load_test(
         Instances under test; those running today by default.
     fleet
         Instances that will share the peak; those running today by default. A test of n of them must take n/fleet of it.
+    beside_qps
+        Requests/s that come anyway meanwhile: with them no step passes its stated limit.
+    gives_up_ms
+        When its least patient caller gives up: ends the test where no latency objective does.
 
     Raises
     ------
     NotCoveredError
-        Where neither a peak nor a capacity is known.
+        Where neither a peak nor a capacity is known, or what comes anyway takes all of its stated limit.
 
     Examples
     --------
@@ -144,17 +165,33 @@ def plan_load_test(
         raise UsageError(f"instances is {under_test} of {whole}, expected 1 or more")
     known = _known(service.name, curves, under_test)
     target, why = _target(service, peaks, known, share=under_test / whole, fleet=whole)
-    ceiling = math.inf if service.max_qps is None else service.max_qps
+    ceiling = math.inf if service.max_qps is None else service.max_qps - beside_qps
+    if ceiling <= 0:
+        raise NotCoveredError(
+            f"no load test of {service.name!r} can be planned: its ordinary {beside_qps:.4g}/s take all of its stated "
+            f"{service.max_qps:.4g}/s",
+            remedy="correct max_qps in services.yaml",
+        )
     offered = step_rates(target, known, ceiling=ceiling)
     tail = 0.99 if service.slo.p99_ms is not None else 0.95
-    seconds = tuple(step_seconds(rate, probability=tail) for rate in offered)
-    why += [_steps_say(known, offered), f"each long enough to know p{100 * tail:.0f} to about 3 %, at least 60 s"]
+    seconds = tuple(
+        step_seconds(
+            rate, probability=tail, precision=PRECISE if is_precise(rate, target=target, known=known) else ROUGH
+        )
+        for rate in offered
+    )
+    exact = f"p{100 * tail:.0f} to about {PRECISE:.0%} where the end may lie, to {ROUGH:.0%} below it"
+    why += [_steps_say(known, offered), f"each long enough to know {exact}, and at least 60 s"]
     if known.end_seen and known.high is not None and known.high < target:
         why.append(f"it ends at {offered[-1]:.4g}/s, past the end that was seen: the target is out of reach of so few")
     elif ceiling <= offered[-1] * (1 + 1e-3):
-        why.append(f"no step passes its stated limit of {ceiling:.4g}/s")
-    rules = stop_rules(service, offered[-1], target=target)
-    return Staircase(service.name, under_test, target, offered, seconds, rules, tuple(why), known=known)
+        beside = f", with the {beside_qps:.4g}/s that come anyway" if beside_qps else ""
+        why.append(f"no step passes its stated limit of {service.max_qps:.4g}/s{beside}")
+    rules = stop_rules(service, offered[-1], target=target, gives_up_ms=gives_up_ms)
+    key = None if service.hot_key is None else service.hot_key.max_qps
+    return Staircase(
+        service.name, under_test, target, offered, seconds, rules, tuple(why), known=known, hot_key_qps=key
+    )
 
 
 def _target(
@@ -163,7 +200,9 @@ def _target(
     peak = _peak_q95(service.name, peaks)
     if peak is not None:
         part = "" if share == 1 else f", of which this test takes {share:.0%}"
-        return peak * share, [f"target: the peak's 95 % quantile is {peak:.4g}/s on {fleet} instances{part}"]
+        return peak * share, [
+            f"target: the peak's 95 % quantile is {peak:.4g}/s on {fleet} instance{'s' * (fleet != 1)}{part}"
+        ]
     stated = known.high if known.high is not None else service.max_qps
     if stated is not None:
         return stated, ["no forecast peak: the target is what is known of capacity"]

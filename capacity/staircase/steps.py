@@ -27,6 +27,9 @@ FIRST = 0.05
 MOST_FINE = 24
 """Steps in one stretch; more would take a night. Where the stretch is longer they grow with the load."""
 
+PRECISE, ROUGH = 0.03, 0.10
+"""Wanted standard error of a latency percentile: where the end may lie, and where nothing is learnt of it."""
+
 MARGIN = 1.15
 """How far past the larger of target and expected end a test goes: the end is only known when it was seen."""
 
@@ -58,7 +61,7 @@ NOTHING = Known()
 """Where no test and no traffic tells."""
 
 
-def step_seconds(rate_qps: float, *, probability: float = 0.95, precision: float = 0.03) -> float:
+def step_seconds(rate_qps: float, *, probability: float = 0.95, precision: float = PRECISE) -> float:
     """Length of a step after which a latency percentile is known well enough.
 
     Parameters
@@ -82,6 +85,18 @@ def step_seconds(rate_qps: float, *, probability: float = 0.95, precision: float
     # Neighbouring requests share a queue: two are worth one.
     needed = 2.0 * probability / ((1 - probability) * (_TYPICAL_HAZARD * precision) ** 2)
     return float(np.clip(10.0 * math.ceil((needed / rate_qps + WARM_UP_S) / 10.0), _SHORTEST_S, _LONGEST_S))
+
+
+def is_precise(rate: float, *, target: float, known: Known) -> bool:
+    """Whether the end may lie at a rate: above the coarse steps, or past half of a target of which nothing is known.
+
+    Examples
+    --------
+    >>> is_precise(80.0, target=200.0, known=Known(low=100.0)), is_precise(85.0, target=200.0, known=Known(low=100.0))
+    (False, True)
+    """
+    rough = 0.5 * target if not known.low else COARSE[-1] * known.low
+    return rate > rough * 1.001
 
 
 def top_rate(target: float, known: Known) -> float:

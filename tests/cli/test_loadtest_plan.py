@@ -54,6 +54,18 @@ def test_files_are_written_and_other_files_are_never_overwritten(call: Callable[
     assert (out / names[0]).read_text(encoding="utf-8") == "mine"
 
 
+def test_what_is_mocked_gets_no_load(call: Callable[..., Any], shop: Any) -> None:
+    command = ("loadtest", "plan", "2026-spring", "-w", shop, *AS_OF, "--service", "shop", "--mocked", "bank")
+    answer = call(*command, "--json").json
+    assert answer["mocked"] == ["bank"]
+    assert any("bank is mocked" in line for line in answer["tests"][0]["warnings"])
+    printed = call(*command, "--out", shop / "mocked")
+    assert "CAPACITY_MOCKED=bank" in printed.out
+    unknown = call(*command, "--mocked", "banc")
+    assert unknown.code == 2
+    assert "bank" in unknown.err
+
+
 def test_a_plan_shares_the_peak_among_its_instances(call: Callable[..., Any], shop: Any, planned: Any) -> None:
     def target(folder: Any) -> float:
         answer = call("loadtest", "plan", "2026-spring", "-w", folder, "--service", "shop", "--json").json

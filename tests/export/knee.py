@@ -18,6 +18,9 @@ LOW_S, HIGH_S = 0.060, 0.120
 So long that a busy machine's delays of some milliseconds hardly matter.
 """
 
+PUNCTUAL_S = 0.005
+"""By so much any machine wakes late."""
+
 
 @dataclass
 class KneeService:
@@ -29,14 +32,20 @@ class KneeService:
         How long each request kept its slot, as the service itself measured it.
     failing
         Share of requests that are answered with an error.
-    stood_still_s
-        The longest time by which the machine woke the service too late.
+    closing
+        Whether it hangs up instead of answering.
+    connections
+        How many were made.
+    stood_still_share
+        Share of the time by which the machine woke the service too late.
     """
 
     failing: float = 0.0
+    closing: bool = False
     held_s: list[float] = field(default_factory=list)
     port: int = 0
-    stood_still_s: float = 0.0
+    connections: int = 0
+    stood_still_share: float = 0.0
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -71,14 +80,20 @@ class KneeService:
         self._loop.close()
 
     async def _watch(self) -> None:
+        begun, late_s = self._loop.time(), 0.0
         while True:
             due = self._loop.time() + 0.02
             await asyncio.sleep(0.02)
-            self.stood_still_s = max(self.stood_still_s, self._loop.time() - due)
+            now = self._loop.time()
+            late_s += max(now - due - PUNCTUAL_S, 0.0)
+            self.stood_still_share = late_s / (now - begun)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while await reader.readuntil(b"\r\n\r\n"):
+                if self.closing:
+                    return
                 async with self._slots:
                     begun = self._loop.time()
                     await asyncio.sleep(self._random.uniform(LOW_S, HIGH_S))

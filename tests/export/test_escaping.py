@@ -14,8 +14,10 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from capacity.catalog import Service
+from capacity.document.contract import Name
 from capacity.export import k6_script, locust_file
 from capacity.export.loadtest import as_literal
 from capacity.loadtest import read_load_test
@@ -33,7 +35,21 @@ EVIL = [
     "*/ /* -->",
     ": yaml - [x] {y} & * ! | > ' \" % @",
 ]
-TEXT = st.one_of(st.sampled_from(EVIL), st.text(min_size=1, max_size=60))
+
+
+NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+
+def is_name(text: str) -> bool:
+    """Whether the catalogue takes it: a name of spaces alone, of any kind, it does not."""
+    try:
+        NAME.validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+TEXT = st.one_of(st.sampled_from(EVIL), st.text(min_size=1, max_size=60).filter(is_name))
 
 
 def plan_of_python(text: str) -> dict[str, object]:

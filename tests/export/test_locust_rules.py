@@ -7,6 +7,7 @@ import json
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,6 +133,46 @@ def test_a_stated_limit_downstream_is_not_passed_unless_it_is_mocked(load_file: 
     assert told["mocked"] == ["cdn", "bank"]
 
 
+def test_one_key_takes_only_so_much(load_file: Load, tmp_path: Path) -> None:
+    test = replace(make_test(), hot_key_qps=105.0)
+    assert max(run(load_file(test), {})) == 1
+    assert stop_of(tmp_path)["rule"] == "hot_key"
+    assert max(run(load_file(test, HOT_SHARE="0.5", OUT=str(tmp_path / "second")), {})) == 3
+
+
+def test_where_nothing_is_answered_the_load_is_not_raised(load_file: Load, tmp_path: Path) -> None:
+    assert max(run(load_file(make_test()), {0: {"share": 0.0}})) == 0
+    file = load_file(make_test())
+    assert file.after_step(0)["rule"] == "no_answers"
+
+
+@pytest.mark.parametrize(
+    ("bad", "rule"), [({"failed": 1, "ok": -1}, "error_fraction"), ({"done": -1, "done_ok": -1}, "achieved_share")]
+)
+def test_requests_so_rare_that_no_second_tells_are_judged_over_the_step(
+    load_file: Load, bad: dict[str, int], rule: str
+) -> None:
+    file = load_file(make_test(p95_ms=100.0))
+    for at in range(60):
+        counts, latencies, _ = file.TALLY.at(0, at)
+        counts.update(arrivals=2, done=2, done_ok=2, ok=2, ok_ms=80, all_ms=80)
+        latencies[700] += 2
+    assert file.at_once(0, 60.0) is None
+    assert file.after_step(0) is None
+    for at in range(16, 60, 4):
+        counts = file.TALLY.at(0, at)[0]
+        counts.update(bad)
+        counts.update(done_failed=int("failed" in bad))
+    assert file.at_once(0, 60.0)["rule"] == rule
+    assert file.after_step(0)["rule"] == rule
+
+
+def test_latencies_of_a_late_generator_are_not_written(load_file: Load, tmp_path: Path) -> None:
+    run(load_file(make_test()), {2: {"late": 0.05}})
+    rows = list(csv.DictReader((tmp_path / "out" / "steps.csv").read_text(encoding="utf-8").splitlines()))
+    assert [float(row["offered_qps"]) for row in rows] == pytest.approx(RATES[:2])
+
+
 def test_what_the_monitoring_sees_ends_the_test(load_file: Load) -> None:
     file = load_file(make_test())
     file.OFFER.step = 1
@@ -165,11 +206,14 @@ def test_prometheus_is_asked_and_its_largest_value_counts(load_file: Load) -> No
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/"
         file = load_file(make_test(), PROMETHEUS=url, CPU_QUERY=query)
-        file.look()
+        assert file.look() == []
         result.clear()
-        file.look()
+        assert file.look() == ["cpu_fraction"]
+        worker = SimpleNamespace(runner=None)
+        with pytest.raises(SystemExit, match="has no value of cpu_fraction"):
+            file.connect(worker)
         server.shutdown()
-    assert asked == [query, query]
+    assert asked == [query] * 3
     assert file.WATCH["cpu_fraction"] == [(-1, 0.7)]
     assert not file.WATCH["gc_pause_fraction"]
     with pytest.raises(OSError, match="refused"):

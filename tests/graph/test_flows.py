@@ -49,6 +49,14 @@ def acyclic(draw):
     return np.triu(matrix, 1)[np.ix_(order, order)]
 
 
+@pytest.mark.parametrize("shape", [(2,), (1, 2), (3, 2)])
+def test_what_comes_from_outside_is_left_as_it_was(shape):
+    external = np.ones(shape)
+    for _ in range(2):
+        assert total_rates([[0.0, 2.0], [0.0, 0.0]], external)[..., 1] == pytest.approx(3.0)
+    assert (external == 1.0).all()
+
+
 @given(acyclic(), st.integers(0, 2**32 - 1))
 def test_total_rates_solve_the_traffic_equations(P, seed):
     external = np.random.default_rng(seed).uniform(0, 100, (3, 2, len(P)))

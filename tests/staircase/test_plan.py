@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from capacity.catalog import parse_services
-from capacity.errors import NotCoveredError, UsageError
+from capacity.errors import InputError, NotCoveredError, UsageError
 from capacity.history import Traffic
 from capacity.promotion import parse_promotions
 from capacity.staircase import LoadTestPlan, plan_load_tests
@@ -50,6 +50,7 @@ def make(services: str = SERVICES, **options: object) -> LoadTestPlan:
     promotions = parse_promotions(PROMOTIONS, timezone=ZONE)
     catalog = parse_services(services).for_promotion(promotions["next"])
     peak = {"shop": 500.0, "cart": 260.0, "db": 900.0, "mail": 200.0, "bank": 50.0, "api": 80.0}
+    peak |= options.pop("peak", {})  # type: ignore[arg-type]
     known = [name for name in catalog.names if name in peak]
     values = np.tile([peak[name] for name in known], (3, 1))
     peaks = SimpleNamespace(
@@ -113,15 +114,23 @@ def test_what_the_test_asks_of_others_is_counted_through_the_graph(plan: LoadTes
     assert loads["db"].test_qps == pytest.approx(top * 0.5 * 4)
     assert loads["bank"].test_qps == pytest.approx(top * 0.1)
     assert loads["bank"].known_qps == 40  # the promotion's terms, not the catalogue's
-    assert loads["db"].usual_qps == pytest.approx(60 * 0.2, rel=0.2)
+    window = plan["shop"].window
+    assert window is not None
+    hours = np.arange(
+        window.starts_at.hour, window.starts_at.hour + (window.ends_at - window.starts_at).seconds // 3600
+    )
+    busiest = (1.2 - np.cos((hours - 4) / 24 * 2 * np.pi)).max()
+    assert loads["db"].usual_qps == pytest.approx(60 * busiest, rel=0.01)
     assert loads["db"].is_safe is False
     assert loads["bank"].is_safe is False
     assert loads["mail"].is_safe is None
     assert loads["db"].most_offered_qps == pytest.approx((800 - loads["db"].usual_qps) / 2)
     assert {one.service for one in plan["shop"].ceilings} == {"db", "bank"}
     said = " ".join(plan["shop"].warnings)
-    first_over = next(k for k, r in enumerate(plan["shop"].staircase.offered_qps, 1) if r * 0.1 > 40)
-    assert f"third party bank, above its stated limit of 40/s from step {first_over} on" in said
+    # 40 a second are not passed in busy seconds either: 25 + 3 √25 = 40.
+    assert loads["bank"].most_offered_qps == pytest.approx(250.0)
+    first_over = next(k for k, r in enumerate(plan["shop"].staircase.offered_qps, 1) if r > 250.0)
+    assert f"third party bank, above its stated limit of 40/s: the files end before step {first_over};" in said
 
 
 def test_warnings_name_hot_keys_queues_pools_and_owners(plan: LoadTestPlan) -> None:
@@ -143,7 +152,93 @@ def test_who_is_told(plan: LoadTestPlan) -> None:
     assert told["cart-team"] == "owns cart"
     assert told["shop-team"] == "owns shop, which calls it"
     assert told["dba"] == "owns db, which gets load from it"
+    # Whoever depends on a database only through others is told too, and whoever shares instances.
+    far = {one.who: one.why for one in plan["db"].told}
+    assert far["shop-team"] == "owns shop, which depends on it"
+    assert "owns api, which shares instances with it" in {one.who: one.why for one in plan["shop"].told}["shop-team"]
     assert "duty line" in {one.who for one in plan["shop"].told}
+
+
+def test_tests_of_one_pool_or_below_one_service_are_apart(plan: LoadTestPlan) -> None:
+    """Two tests at once would be each other's noise, and who depends on both would suffer twice."""
+    apart = [("shop", "api"), ("front", "deep"), ("left", "right")]
+    text = (
+        SERVICES
+        + """
+- {name: front, tier: core, calls: [{to: left}, {to: right}]}
+- {name: left, tier: core, calls: [{to: deep}]}
+- {name: right, tier: core}
+- {name: deep, tier: core}
+"""
+    )
+    for planned in (plan, make(text, peak={"front": 50.0, "left": 50.0, "right": 50.0, "deep": 50.0})):
+        windows = {test.service: test.window for test in planned}
+        for one, other in [*apart, ("deep", "right")]:
+            a, b = windows.get(one), windows.get(other)
+            if a is not None and b is not None:
+                assert not a.touches([(b.starts_at, b.ends_at)])
+
+
+RETRYING = """
+- {name: shop, tier: core, owner: o, slo: {p99_ms: 300, error_fraction: 0.001}, calls: [{to: cart, retries: 1}]}
+- {name: cart, tier: core, owner: o, slo: {p99_ms: 300},
+   calls: [{to: bank, retries: 2, per_request: 0.5}, {to: db, hit_fraction: 0.9, cold_hit_fraction: 0.4},
+           {to: hints, required: false, retries: 3}]}
+- {name: bank, tier: core, owner: o, third_party: true, max_qps: 100000}
+- {name: db, tier: core, owner: o, scalable: false, max_qps: 400}
+- {name: hints, tier: core, owner: o, third_party: true, max_qps: 1700}
+"""
+
+
+def test_stated_limits_hold_with_the_retries_that_the_error_rule_lets_pass() -> None:
+    plan = make(RETRYING, traffic=None)
+    loads = {one.service: one for one in plan["shop"].downstream}
+    top = plan["shop"].staircase.offered_qps[-1]
+    assert [loads[n].per_request for n in ("cart", "bank", "db", "hints")] == pytest.approx([1.0, 0.5, 0.1, 1.0])
+    # One request in a hundred may fail: a tenth of two attempts, 0.215 of three.
+    cart, third = 1.1, 0.01 ** (1 / 3)
+    assert loads["cart"].troubled_per_request == pytest.approx(cart)
+    assert loads["bank"].troubled_per_request == pytest.approx(cart * 0.5 * (1 + third + third**2))
+    # Nobody sees hints fail: it is tried four times.
+    assert loads["hints"].troubled_per_request == pytest.approx(cart * 4)
+    assert loads["db"].worst_qps == pytest.approx(top * 2 * 0.6)
+    assert loads["hints"].most_offered_qps == pytest.approx(((np.sqrt(9 + 4 * 1700) - 3) / 2) ** 2 / (4 * cart))
+    said = " ".join(plan["shop"].warnings)
+    assert "the last step may ask too much of hints (4600 of 1700/s), db (690 of 400/s)" in said
+    assert "hints, within its stated limit of 1700/s only on average, not in busy seconds or with retries" in said
+
+
+def test_behind_a_mock_nothing_gets_load() -> None:
+    plan = make(RETRYING, traffic=None, mocked=["cart"])
+    assert [one.service for one in plan["shop"].downstream] == ["cart"]
+    assert any("cart is mocked" in line for line in plan["shop"].warnings)
+    assert {one.why for one in plan["shop"].told} == {"owns shop"}
+    assert plan.mocked == ("cart",)
+    with pytest.raises(InputError, match="carrt"):
+        make(RETRYING, mocked=["carrt"])
+
+
+def test_what_comes_anyway_counts_against_the_own_limit_and_is_said() -> None:
+    plan = make(SERVICES.replace("max_qps: 800", "max_qps: 300"))
+    stairs = plan["db"].staircase
+    usual = 300.0 - stairs.offered_qps[-1]
+    assert 11 < usual < 25
+    assert f"with the {usual:.4g}/s that come anyway" in " ".join(stairs.why)
+    assert f"its ordinary {usual:.4g}/s come beside the test" in " ".join(plan["db"].warnings)
+
+
+def test_callers_give_up_before_the_objective() -> None:
+    text = SERVICES.replace("{to: db, per_request: 4}", "{to: db, per_request: 4, timeout_ms: 50}")
+    text = text.replace("{to: cart, per_request: 0.5}", "{to: cart, per_request: 0.5, timeout_ms: 80}")
+    plan = make(text)
+    assert [r.limit for r in plan["db"].staircase.stop_rules if r.watches == "p99_ms"] == [50.0]
+    assert any("where callers give up, after 50 ms" in line for line in plan["db"].warnings)
+    assert any(line.startswith("callers give up after 80 ms (shop), before its own") for line in plan["cart"].warnings)
+
+
+def test_orders_are_marked_as_tests() -> None:
+    plan = make(SERVICES.replace("owner: shop-team, instances: 6", "counts_as: transaction, instances: 6"))
+    assert any("every request of it is an order" in line for line in plan["shop"].warnings)
 
 
 def test_an_api_is_tested_on_its_pools_instances_and_a_fleet_shares_the_peak(plan: LoadTestPlan) -> None:

@@ -105,6 +105,16 @@ def test_rarer_requests_need_longer_steps() -> None:
         step_seconds(0.0)
 
 
+def test_where_nothing_is_learnt_of_the_end_steps_are_short() -> None:
+    seen = curves_of(10.0, 20, 30, 40, 45, 48, 50, p99_ms=(20, 22, 27, 40, 60, 90, 150))
+    plan = plan_load_test(SERVICE, peaks(np.full(10, 2000.0)), seen, instances=1)
+    coarse = [s for r, s in zip(plan.offered_qps, plan.seconds, strict=True) if r <= 0.801 * plan.known.low]
+    fine = [s for r, s in zip(plan.offered_qps, plan.seconds, strict=True) if r > 0.801 * plan.known.low]
+    assert len(coarse) == 5
+    assert sum(coarse) < 0.2 * sum(fine)
+    assert fine[0] == step_seconds(plan.offered_qps[5], probability=0.99)
+
+
 @st.composite
 def knowledge(draw: st.DrawFn) -> Known:
     if draw(st.booleans()):

@@ -23,7 +23,8 @@ USERS, DROPPED, FAILED = "vus", "dropped_iterations", "http_req_failed"
 WANTED = (*REQUESTS, *SESSIONS, ITERATIONS, USERS, DROPPED)
 TAGS = ("expected_response", "status", "error_code", "scenario", "group", "name", "url")
 
-_NOT_LOAD = ("::setup", "::teardown")
+# The last is what a generated script asks of the monitoring meanwhile.
+_NOT_LOAD = ("::setup", "::teardown", "::monitoring")
 _LEAST_GAPS = 100
 # The year 5138, and a duration of four months in milliseconds: beyond them a file is damaged.
 _LATEST_S, _LARGEST = 1e11, 1e10
