@@ -55,14 +55,23 @@ class Steps:
         return len(self.load)
 
     @property
+    def answered_qps(self) -> Array:
+        """Requests answered, well or not, (n,)."""
+        return np.asarray(self.good_qps / np.maximum(1.0 - np.nan_to_num(self.error_fraction), 1e-9))
+
+    @property
     def keeps_up(self) -> NDArray[np.bool_]:
-        """Steps whose arrivals were all answered in time; every step of a closed test is."""
+        """Steps whose arrivals were all served in time; every step of a closed test is.
+
+        What serves less than a lighter step did is overloaded, even if it answers all others by refusing them.
+        """
         if not self.is_open:
             return np.ones(len(self), dtype=bool)
-        served = self.good_qps / np.maximum(1.0 - np.nan_to_num(self.error_fraction), 1e-9)
         # A short step's count differs from what was meant by chance alone.
         chance = 3.0 / np.sqrt(np.maximum(self.counted, 1.0))
-        return np.asarray(served >= (rules.STABLE_SHARE - np.minimum(chance, 0.2)) * self.load)
+        share = rules.STABLE_SHARE - np.minimum(chance, 0.2)
+        most = np.maximum.accumulate(self.good_qps)
+        return np.asarray((self.answered_qps >= share * self.load) & (self.good_qps >= share * most))
 
     @property
     def counted(self) -> Array:
