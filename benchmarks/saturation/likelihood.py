@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.saturation.engine import simulate
 from benchmarks.saturation.services import Known, capacity_near, grouped, stations
-from benchmarks.saturation.staircases import REQUESTS, Staircase
+from benchmarks.saturation.staircases import REQUESTS, Staircase, steady_seconds
 
 Array = NDArray[np.float64]
 
@@ -55,10 +55,11 @@ def _variance(p: Staircase, slopes: Array, gradient: Array, figures: Array) -> f
     """Variance of log capacity: what the steps leave open, and the night that no step can tell from the usual."""
     information = 1e-9 * np.eye(slopes.shape[-1])
     for step in range(len(slopes)):
-        throughput = float(np.exp(figures[step, 0])) * p.instances * p.seconds
+        served = float(np.exp(figures[step, 0]))
+        throughput = served * p.instances * steady_seconds(p, served)
         hazard = np.log(5.0) / max(figures[step, 3] - figures[step, 2], 0.05)
         tail = 1.0 - np.array(_PERCENTILES)
-        chance = (1.0 - tail) / (tail * max(min(throughput, REQUESTS) / 2.0, 1.0)) / hazard**2
+        chance = (1.0 - tail) / (tail * max(throughput / 2.0, 1.0)) / hazard**2
         noise = np.diag(np.concatenate([[1.0 / throughput], chance]))
         noise += p.step_sd**2 * np.outer(slopes[step, :, 0], slopes[step, :, 0])
         information += slopes[step].T @ np.linalg.solve(noise, slopes[step])

@@ -143,9 +143,12 @@ def with_capacity(services: list[Known], *, seed: int, requests: int) -> list[Kn
         allowed = np.array([1.0 - PROBABILITY[s.part] for s in some])
         peak = np.array([s.peak_qps for s in some])
         coarse = np.tile(np.linspace(0.1, 1.1, 16), (len(some), 1)) * peak[:, None]
-        guess = _capacity(some, coarse, limits, allowed, rows, requests=max(requests // 6, 2000))
-        fine = guess[:, None] * np.linspace(0.92, 1.08, 9)[None, :]
-        capacity = _capacity(some, fine, limits, allowed, rows, requests=requests)
+        guess = _capacity(some, coarse, limits, allowed, rows, requests=max(requests // 20, 2000))
+        # Few late requests come alone: a rate is told by the long run only, from which the last search reads it.
+        for width, run in ((0.08, requests // 4), (0.05, requests)):
+            near = guess[:, None] * np.linspace(1.0 - width, 1.0 + width, 5)[None, :]
+            guess = _capacity(some, near, limits, allowed, rows, requests=run)
+        capacity = guess
         for i, s, limit, qps in zip(rows, some, limits, capacity, strict=True):
             done[i] = replace(s, limit_s=float(limit), capacity_qps=float(qps))
     return done

@@ -17,7 +17,9 @@ from capacity.loadtest.steps import to_frame
 Array = NDArray[np.float64]
 
 REQUESTS = 8000
-"""Requests from which a step's figures are computed at most; the rest of a long step would tell little more."""
+"""Requests of a step at most, all instances together: one that would have more is shorter, and says so."""
+_COUNTED = 0.9
+"""Share of a step's requests that is left when its warm-up has been cut off."""
 
 
 @dataclass(frozen=True)
@@ -116,16 +118,21 @@ def run(plans: list[Staircase], *, seed: int) -> list[Simulated]:
     return made
 
 
+def steady_seconds(p: Staircase, served: float) -> float:
+    """How long a step is counted: as long as was planned, or until so many requests as are simulated are answered."""
+    return float(min(p.seconds, _COUNTED * REQUESTS / (served * p.instances)))
+
+
 def _figures(found: Answers, row: int, p: Staircase, k: int, rng: np.random.Generator) -> dict[str, float]:
     n, served = float(p.instances), found.throughput[row]
-    count = served * p.seconds * n
+    seconds = steady_seconds(p, served)
+    count = served * seconds * n
     latency = found.latency_s[row]
     latency = latency[np.isfinite(latency)][: max(int(count), 20)] * 1e3
-    # All of a step's requests are behind its throughput; those simulated say it less exactly than they would.
     if p.is_open and found.refused[row] == 0 and served > 0.97 * p.load[k]:
         served = p.load[k] * float(np.exp(rng.standard_normal() / np.sqrt(max(count, 1.0))))
     values = dict(zip(("p50_ms", "p95_ms", "p99_ms"), np.quantile(latency, [0.5, 0.95, 0.99]), strict=True))
-    values |= {"achieved_qps": served * n, "error_fraction": 0.0, "seconds": p.seconds}
+    values |= {"achieved_qps": served * n, "error_fraction": 0.0, "seconds": seconds}
     values["offered_qps" if p.is_open else "concurrency"] = p.load[k] * n
     if p.is_open and found.refused[row] > 0:
         refused = float(found.refused[row])
@@ -144,7 +151,7 @@ def _finished(p: Staircase, frame) -> Simulated:  # type: ignore[no-untyped-def]
     return Simulated(test, service, p)
 
 
-def make(n: int, *, seed: int, truth_requests: int = 24000) -> list[Simulated]:
+def make(n: int, *, seed: int, truth_requests: int = 80000) -> list[Simulated]:
     """Make so many tests: families in turn, half of them open, a third partial."""
     from benchmarks.saturation.services import FAMILIES, draw, with_capacity
 

@@ -109,9 +109,9 @@ def _ruled_out(answer: Answer, run: RunCapacity, *, fleet: int, rng: np.random.G
 def _bounded(name: str, runs: list[RunCapacity], common: Common, *, fleet: int) -> Answer:
     best = max(runs, key=lambda r: (r.production, r.lower_qps))
     qps = np.minimum(combine(name, [best], fleet=fleet, common=common).qps, best.most_qps)
-    # What held, held: in production nothing is below it but by the measurement's own noise.
+    # What held, held: in production nothing is below it.
     if best.production and best.same_type:
-        qps = np.maximum(qps, 0.97 * best.lower_qps)
+        qps = np.maximum(qps, best.lower_qps)
     answer = Answer(qps, "bounded", best.lower_qps if best.production else 0.0, [w for r in runs for w in r.why])
     if not best.production:
         answer.why.append(_outside(common.ratio))

@@ -42,7 +42,9 @@ class Crossing:
     most_qps
         Where the end was not seen, what it cannot be above, (S,); ``inf`` where nothing says so.
     highest_good_qps
-        Throughput of the best step that held; 0 where none did. Of a closed test, what open arrivals may be instead.
+        Throughput of the best step that held, as read; 0 where none did. Of a closed test, what open arrivals may be.
+    lower_qps
+        What holds in 19 of 20 samples: a step just within its limit may have been lucky.
     knee_reached
         Whether throughput stood still inside the range.
     first_step_broke
@@ -64,6 +66,7 @@ class Crossing:
     reached_qps: Array
     most_qps: Array
     highest_good_qps: float
+    lower_qps: float
     knee_reached: bool
     first_step_broke: bool
     limited_by: str
@@ -175,7 +178,7 @@ def slo_crossing(
     if steps.is_open:
         found = open_steps_capacity(steps, excess, raw, limits, speed=speed, rng=rng)
         qps, first, knee, most = found.qps, found.first, found.knee, found.most_qps
-        reached, seen = qps, broke | knee
+        reached, seen, lower = qps, broke | knee, float(np.quantile(qps, 0.05))
     else:
         draws = throughput_draws(steps, speed=speed, rng=rng, curves=curves)
         answer = closed_capacity(steps, excess, limits, draws, rng=rng)
@@ -183,7 +186,7 @@ def slo_crossing(
         # What lies beyond the tested users must not matter for the answer; where it does, the end was not seen.
         seen = answer.qps <= (1.0 + _SETTLED) * answer.cautious_qps
         qps = np.where(seen, answer.qps, answer.cautious_qps)
-        highest = float(np.quantile(answer.cautious_qps, 0.05))
+        highest = lower = float(np.quantile(answer.cautious_qps, 0.05))
         reached, most = np.full(inner, float(steps.good_qps.max())), np.full(inner, np.inf)
         if broke.mean() >= 0.5:
             limit_load, limit_qps = float(np.median(answer.users[broke])), float(np.median(answer.users_qps[broke]))
@@ -194,6 +197,7 @@ def slo_crossing(
         reached_qps=reached[again],
         most_qps=most[again],
         highest_good_qps=highest,
+        lower_qps=lower,
         knee_reached=knee,
         first_step_broke=bool((first == 0).mean() > 0.5),
         limited_by=limited,

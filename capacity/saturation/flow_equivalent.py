@@ -97,7 +97,8 @@ def queue_sharpness(log_rates: Array, grid: Array, *, variability: float, belief
     """How much faster queues drain away than the chain's exponential service times would have it, (S, k).
 
     While workers are free the variability of service does not matter (M/G/∞ and processor sharing are insensitive to
-    it). Where requests wait their turn, a queue's tail falls 2/(1 + cs²) times as fast (Allen–Cunneen).
+    it). Where requests wait their turn, a queue's tail falls 2/(1 + cs²) times as fast (Allen–Cunneen), slower where a
+    few requests take most of the time.
     Whether they wait their turn or share the server cannot be seen from outside: ``belief`` from 0 to 1 is drawn.
 
     Parameters
@@ -122,7 +123,7 @@ def queue_sharpness(log_rates: Array, grid: Array, *, variability: float, belief
     >>> queue_sharpness(flat, np.array([1.0, 2.0, 3.0]), variability=0.25, belief=np.ones(1)).tolist()
     [[1.6, 1.6, 1.6]]
     """
-    if len(grid) < 2 or variability >= 1.0:
+    if len(grid) < 2:
         return np.ones_like(log_rates)
     growth = np.clip(np.gradient(log_rates, np.log(grid), axis=1), 0.0, 1.0)
     return np.asarray(1.0 + (2.0 / (1.0 + variability) - 1.0) * belief[:, None] * (1.0 - growth))

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.saturation import rules
 from capacity.saturation.interpolation import crossing_share, first_above
 from capacity.saturation.queueing import late_share, open_capacity
-from capacity.saturation.steps import LATENCY_PARTS, Steps, with_imputed_tails
+from capacity.saturation.steps import LATENCY_PARTS, Steps, mean_response_s, queue_memory, with_imputed_tails
 
 Array = NDArray[np.float64]
 
 _PEAKS = 16
+_EVENING_S = 7200.0
+"""How long a peak lasts: the two hours of an opening or of an evening's height."""
 _MODEL_ERROR = 0.5
 """Log standard deviation by which an M/G/c queue may miss how many are late: it misses latency by about 12 %."""
 
@@ -68,7 +71,7 @@ def open_steps_capacity(
     """
     late = np.flatnonzero(~steps.keeps_up)
     knee, end = bool(len(late)), int(late[0]) + 1 if len(late) else len(steps)
-    x = steps.load if knee else np.minimum(steps.load, steps.good_qps * 1.02)
+    x = steps.load if knee else np.minimum(steps.load, steps.answered_qps * 1.02)
     size = len(speed)
     bend = np.asarray(rng.uniform(size=size))
     places = np.maximum.accumulate(x[None, :end] * np.exp(-speed[:, :end]), axis=1)
@@ -87,12 +90,9 @@ def open_steps_capacity(
     if knee:
         into_overload = (first == end - 1) & (first > 0)
         below = places[:, max(end - 2, 0)]
-        if end > 2 and steps.good_qps[end - 1] < steps.load[end - 2]:
-            # What falls apart under overload may hold a load as long as a step lasts and not for an evening.
-            below = np.where(rng.uniform(size=size) < 0.5, places[:, end - 3], below)
-        answer = np.where(
-            into_overload, _in_gap(steps, limits, below, end - 1, speed=speed[:, end - 1], rng=rng), answer
-        )
+        found, peak = _in_gap(steps, limits, below, end - 1, speed=speed[:, end - 1], rng=rng)
+        answer = np.where(into_overload, found, answer)
+        answer = np.minimum(answer, peak * (1.0 - lost_to_collapse(steps, end - 1) * rng.uniform(size=size)))
     return OpenCapacity(answer, first, most, knee)
 
 
@@ -136,8 +136,8 @@ def _crossed(places: Array, values: Array, at: NDArray[np.int64], *, bend: Array
 
 def _in_gap(
     steps: Steps, limits: Mapping[str, float], below: Array, late: int, *, speed: Array, rng: np.random.Generator
-) -> Array:
-    """Capacity between the last step that held and one that was overloaded.
+) -> tuple[Array, Array]:
+    """Capacity between the last step that held and one that was overloaded, and the most that can be served, (S,).
 
     The overloaded step says two things: the end is not above what it was offered, and what it still served, which is
     the plateau unless the service falls apart. Which of the two is weighed by the queue that the steps below would have
@@ -159,10 +159,61 @@ def _in_gap(
     peak = peaks[which] * (peaks[1] / peaks[0]) ** rng.uniform(-0.5, 0.5, size)
     usual = np.exp(-speed)
     between = below + rng.uniform(size=size) * np.maximum(peak * usual - below, 0.0)
+    most = np.maximum(peak * usual, below)
     if queue is None:
-        return np.asarray(between)
-    told = np.clip(queue.capacity(peaks)[which] * peak / peaks[which] * usual, below, np.maximum(peak * usual, below))
-    return np.asarray(np.where(rng.uniform(size=size) < 0.5, told, between))
+        return between, most
+    told = np.clip(queue.capacity(peaks)[which] * peak / peaks[which] * usual, below, most)
+    return np.where(rng.uniform(size=size) < 0.5, told, between), most
+
+
+def _light(steps: Steps) -> NDArray[np.int64]:
+    """Steps whose latency is that of the service without a queue, as far as it was recorded."""
+    p50, p95 = steps.latency_ms["p50_ms"], with_imputed_tails(steps.latency_ms)[0]["p95_ms"]
+    known = np.isfinite(p50) & np.isfinite(p95) & (steps.good_qps <= 0.6 * steps.good_qps.max())
+    return np.flatnonzero(known)
+
+
+def _log_spread(steps: Steps) -> float:
+    """Standard deviation of the logarithm of a request's time without a queue; NaN where it was not recorded."""
+    light = _light(steps)
+    if not len(light):
+        return float("nan")
+    p50, p95 = steps.latency_ms["p50_ms"], with_imputed_tails(steps.latency_ms)[0]["p95_ms"]
+    return float(np.clip(np.median(np.log(p95[light] / p50[light])) / 1.6449, 0.05, 2.0))
+
+
+def lost_to_collapse(steps: Steps, late: int) -> float:
+    """Share of its most that a service must be left if it is not to fall apart within hours; 0 where it does not fall.
+
+    What serves less under overload (``late``) than a lighter step served has two states: queues must only wander
+    far enough for it to go from one to the other by itself, which a short step hardly sees. From n₀ inside, where it
+    held, to n₁ where it had fallen the rate is taken to fall along a line, from μ to μ₁. A load of μ(1 − δ) then has
+    to wander δD with D = (n₁ − n₀) μ/(μ − μ₁), against a drift that shrinks on the way: once in exp(δ²D/(1 + cs²))
+    attempts. The attempts of hours are as many as requests that a queue's memory parts.
+
+    References
+    ----------
+    .. [1] N. Bronson et al., "Metastable failures in distributed systems", HotOS 2021.
+    .. [2] J. F. C. Kingman, "The single server queue in heavy traffic", 1961: how far queues wander.
+
+    Examples
+    --------
+    >>> load, none = np.array([500.0, 900.0, 1000.0]), np.full(3, np.nan)
+    >>> latency = {"p50_ms": np.array([10.0, 12.0, 900.0]), "p95_ms": np.array([20.0, 25.0, 1000.0]), "p99_ms": none}
+    >>> round(lost_to_collapse(Steps(True, load, np.array([500.0, 900.0, 600.0]), latency, none, none, none), 2), 2)
+    0.1
+    """
+    if not late:
+        return 0.0
+    served, held = float(steps.good_qps[late]), float(steps.good_qps[late - 1])
+    response = mean_response_s(steps)
+    inside = served * response[late], held * response[late - 1]
+    if served >= rules.STABLE_SHARE * held or not inside[0] > inside[1]:
+        return 0.0
+    far = (inside[0] - inside[1]) * held / (held - served)
+    attempts = max(_EVENING_S * held / max(float(queue_memory(steps)[late - 1]), 1.0), 2.0)
+    uneven = float(np.expm1(np.clip(np.nan_to_num(_log_spread(steps), nan=0.5), 0.0, 1.0) ** 2))
+    return float(min(np.sqrt((1.0 + uneven) * np.log(attempts) / far), 0.5))
 
 
 @dataclass(frozen=True)
@@ -175,13 +226,12 @@ class _Queue:
 
     @staticmethod
     def of(steps: Steps, limits: Mapping[str, float]) -> _Queue | None:
-        p50, p95 = steps.latency_ms["p50_ms"], with_imputed_tails(steps.latency_ms)[0]["p95_ms"]
         parts = {p: v for p, v in limits.items() if p in LATENCY_PARTS}
-        light = np.flatnonzero(np.isfinite(p50) & np.isfinite(p95) & (steps.good_qps <= 0.6 * steps.good_qps.max()))
-        if not parts or len(light) == 0:
+        sigma = _log_spread(steps)
+        if not parts or np.isnan(sigma):
             return None
-        sigma = float(np.clip(np.median(np.log(p95[light] / p50[light])) / 1.6449, 0.05, 2.0))
-        return _Queue(float(np.median(p50[light])) / 1e3 * float(np.exp(sigma**2 / 2)), sigma, parts)
+        middle = float(np.median(steps.latency_ms["p50_ms"][_light(steps)])) / 1e3
+        return _Queue(middle * float(np.exp(sigma**2 / 2)), sigma, parts)
 
     def log_likelihood(self, steps: Steps, late: int, peaks: Array) -> Array:
         """How well each peak goes with latency below it, (k,): only a line that was not there speaks against it."""

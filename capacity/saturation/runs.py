@@ -190,7 +190,7 @@ def run_capacity(
     shared = _shared(test, compared, is_open=found.is_open)
     losses = _losses(test, refusals_unseen=unseen)
     # What held in an open test held; a closed one is read through a model that may be wrong.
-    lower = found.highest_good_qps * (1.0 if found.is_open else 1.0 - 2.0 * rules.CLOSED_SPREAD)
+    lower = found.lower_qps * (1.0 if found.is_open else 1.0 - 2.0 * rules.CLOSED_SPREAD)
     return RunCapacity(
         run=test.run,
         evidence=evidence,
