@@ -26,7 +26,7 @@ SERVICE = Service.model_validate(
     {"name": "knee's", "tier": "core", "slo": {"p95_ms": 200.0, "error_fraction": 0.01}, "instances": 1}
 )
 # Long enough near the end for a percentile whose requests share a queue; the last but one breaks the objective.
-STEPS = {80.0: 3.0, 124.0: 4.0, 145.0: 6.0, 160.0: 11.0, 172.0: 12.0, 182.0: 10.0}
+STEPS = {80.0: 4.0, 124.0: 7.0, 145.0: 12.0, 160.0: 24.0, 172.0: 24.0, 182.0: 20.0}
 
 # Near the end a pause is felt ten times as long as it lasts: beyond this, a tenth of the requests felt one.
 STOOD_STILL = 0.01
