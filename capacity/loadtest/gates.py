@@ -22,6 +22,7 @@ GENERATOR_SHORTFALL = 0.03
 FLAT_LATENCY = 0.10
 ERRORS_AS_THROUGHPUT = 0.01
 LEAST_STEPS = 4
+SAME_LOAD = 0.02
 KNEE_ELASTICITY = 0.5
 
 
@@ -45,7 +46,8 @@ def check_steps(steps: pd.DataFrame, *, errors_counted: bool | None = None) -> t
     counted = errors_in_throughput(steps, errors_counted)
     found = [*_littles_law(steps, counted), *_generator(steps), *_errors(steps, counted)]
     excluded = {g.step for g in found if g.verdict == "excluded"}
-    usable = steps.loc[[i for i in range(len(steps)) if i not in excluded]]
+    answered = np.nan_to_num(_column(steps, "achieved_qps")) > 0
+    usable = steps.loc[[i for i in range(len(steps)) if answered[i] and i not in excluded]]
     return (*found, *check_pace(steps), *_enough(usable), *_knee(usable, found))
 
 
@@ -75,7 +77,7 @@ def _littles_law(steps: pd.DataFrame, counted: NDArray[np.bool_]) -> Iterator[Ga
                 says = f"X·R/N − 1 = {gap:+.1%}: the queue grew through the step, its latency says only that it did"
                 yield Gate("littles_law", "flagged", abs(gap), LITTLE_TOLERANCE, says, "", i)
                 continue
-            says = f"X·R/N − 1 = {gap:+.1%}" + ("; the step was not steady and is left out" if bad else "")
+            says = f"X·R/N − 1 = {gap:+.1%}" + ("; not of one steady step: it is left out" if bad else "")
             yield Gate(
                 "littles_law", "excluded" if bad else "ok", abs(gap), LITTLE_TOLERANCE, says, remedy if bad else "", i
             )
@@ -170,10 +172,10 @@ def _errors(steps: pd.DataFrame, counted: NDArray[np.bool_]) -> Iterator[Gate]:
 def _enough(steps: pd.DataFrame) -> Iterator[Gate]:
     offered = _column(steps, "offered_qps")
     load = np.where(np.isfinite(offered), offered, _column(steps, "concurrency"))
-    count = len(np.unique(np.round(load, 9)))
+    count = _levels(load[load > 0])
     if count < LEAST_STEPS:
-        several = "" if count == 1 else "s"
-        says = f"{count} usable step{several} at different loads: no curve can be judged, the run bounds capacity"
+        worth = "no curve can be judged, it bounds capacity at most" if count else "nothing is known of capacity"
+        says = f"usable steps at different loads: {count}; {worth}"
         yield Gate(
             "too_few_steps",
             "bounded",
@@ -183,7 +185,22 @@ def _enough(steps: pd.DataFrame) -> Iterator[Gate]:
             "test more steps: small ones, up to and past the objective",
         )
     else:
-        yield Gate("too_few_steps", "ok", count, LEAST_STEPS, f"{count} usable steps at different loads")
+        yield Gate("too_few_steps", "ok", count, LEAST_STEPS, f"usable steps at different loads: {count}")
+
+
+def _levels(load: Array) -> int:
+    """Count different loads: one that was repeated comes out a little different each time.
+
+    Examples
+    --------
+    >>> _levels(np.array([100.0, 99.5, 100.4, 120.0]))
+    2
+    """
+    count, level = 0, 0.0
+    for each in np.sort(load).tolist():
+        if each > (1 + SAME_LOAD) * level:
+            count, level = count + 1, each
+    return count
 
 
 def _knee(steps: pd.DataFrame, found: Sequence[Gate]) -> Iterator[Gate]:

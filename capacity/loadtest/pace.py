@@ -59,10 +59,14 @@ def _raised(steps: pd.DataFrame) -> Iterator[Gate]:
         return
     order = known[np.argsort(load[known], kind="stable")]
     ratio = load[order[1:]] / load[order[:-1]]
-    # Only the steps on the way to the largest throughput bracket it.
-    near = (x[order[1:]] >= NEAR_THE_END * x[known].max()) & (np.arange(1, len(order)) <= int(np.argmax(x[order])) + 1)
+    # Only steps on the way to the largest throughput and down from it bracket its end; between steps that both reach
+    # it nothing ends.
+    most = x[known].max()
+    full = x[order] >= NEAR_THE_TOP * most
+    rising = np.arange(1, len(order)) <= int(np.argmax(full))
+    near = (x[order[1:]] >= NEAR_THE_END * most) & (rising | (full[:-1] & ~full[1:]))
     for k in np.flatnonzero(near & (ratio > RAISED_BY * (1 + 1e-9))):
-        says = f"load was raised {ratio[k]:.2g} times at once near the end: where between them it ends was not seen"
+        says = f"load was raised {ratio[k]:.2g}-fold in one step near the end: where in between it ends was not seen"
         remedy = "raise by 5 to 10 % a step from half of the expected capacity on"
         step = int(order[k + 1])
         yield Gate("load_raised_too_fast", "flagged", float(ratio[k]), RAISED_BY, says, remedy, step)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,9 @@ from capacity.errors import InputError, Problem
 from capacity.loadtest.readers.delimited import Breaks, numbers, record_batches
 from capacity.loadtest.readers.files import head_of
 from capacity.loadtest.readers.quantities import count_of
-from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only
+from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only, without_load
 from capacity.loadtest.reading import Reading
 from capacity.loadtest.requests import RequestTally, spread_over_second
-from capacity.loadtest.steady import steady_steps
 
 NAME = "ab"
 
@@ -33,6 +33,7 @@ _LINE = re.compile(r"^[ \t]*([A-Z][A-Za-z0-9 -]+?):[ \t]+([\d.]+)", re.MULTILINE
 _WHY = re.compile(r"\(Connect: (\d+), Receive: (\d+), Length: (\d+), Exceptions: (\d+)\)")
 _TOTAL = re.compile(r"^\s*Total:\s+(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)\s", re.MULTILINE)
 _SHARE = re.compile(r"^\s*(\d+)%\s+(\d+(?:\.\d+)?)\b", re.MULTILINE)
+_LEAST_S = 5
 _ROWS = b"starttime\tseconds\tctime\tdtime\tttime\twait"
 _SHARES = b"Percentage served,Time in ms"
 
@@ -96,26 +97,42 @@ def _run(text: str, where: str) -> Summary:
 
 
 def _read_rows(files: Sequence[Path]) -> Reading:
-    import pyarrow as pa
-
-    tally, broken = RequestTally(), list[Problem]()
+    found, broken = list[Summary](), list[Problem]()
     for path in files:
         breaks = Breaks(path)
-        columns = dict.fromkeys(("seconds", "ttime"), pa.binary())
-        for batch in record_batches(path, columns=columns, breaks=breaks, delimiter="\t"):
-            start, latency = numbers(batch.column("seconds")), numbers(batch.column("ttime")) / 1e3
-            breaks.unread(int((~np.isfinite(start + latency)).sum()), "seconds and ttime")
-            start = start + spread_over_second(len(start))
-            tally.add(start, latency, failed=np.zeros(len(start), bool))
+        tally = _tally_of(path, breaks)
         broken.extend(breaks.problems())
-    if not tally.requests:
-        raise InputError("no request of ab can be read", problems=broken or [Problem("files", "no rows", "rows of -g")])
-    steady = steady_steps(tally, model="closed").required(where="files", broken=broken)
-    notes = (
-        "starts are whole seconds: they are spread evenly over each, and requests under way are known roughly",
+        found.extend(_steady_of(tally, path.name) if tally.requests else [])
+    notes = [
+        "starts are whole seconds, in the order of latency: the number under way is by Little's law, a file a step",
         "rows of ab do not say whether a request failed: all count as answered",
-    )
-    first = float(tally.seconds().second[0])
-    return Reading(
-        steady.steps, steady.gates, (*notes, *steady.notes), tuple(broken), errors_counted=None, started_s=first
-    )
+    ]
+    reading = reading_of(found, tool=NAME, broken=broken, notes=notes)
+    return replace(reading, errors_counted=None)
+
+
+def _tally_of(path: Path, breaks: Breaks) -> RequestTally:
+    import pyarrow as pa
+
+    tally, columns = RequestTally(), dict.fromkeys(("seconds", "ttime"), pa.binary())
+    for batch in record_batches(path, columns=columns, breaks=breaks, delimiter="\t"):
+        start, latency = numbers(batch.column("seconds")), numbers(batch.column("ttime")) / 1e3
+        breaks.unread(int((~np.isfinite(start + latency)).sum()), "seconds and ttime")
+        tally.add(start + spread_over_second(len(start)), latency, failed=np.zeros(len(start), bool))
+    return tally
+
+
+def _steady_of(tally: RequestTally, name: str) -> list[Summary]:
+    """Measure the seconds in which requests both began and ended, the first two and the last left out."""
+    seconds = tally.seconds()
+    first, last = int(seconds.second[0]), int(seconds.second[np.flatnonzero(seconds.starts)[-1]])
+    begins_s, ends_s = (first + 2, last) if last - first >= _LEAST_S else (first, last + 1)
+    inside = (seconds.second >= begins_s) & (seconds.second < ends_s)
+    answered = float(seconds.ends[inside].sum())
+    if answered <= 0:
+        return []
+    rate = answered / (ends_s - begins_s)
+    mean_ms = 1e3 * float(seconds.latency_s[inside].sum()) / answered
+    row = {f"p{q}_ms": 1e3 * tally.percentile_s(q / 100, begins_s=begins_s, ends_s=ends_s) for q in (50, 95, 99)}
+    row |= {"achieved_qps": rate, "seconds": float(ends_s - begins_s), "mean_ms": mean_ms}
+    return [Summary(name, without_load(row, answered_qps=rate), began_s=float(begins_s))]

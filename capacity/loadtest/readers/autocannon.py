@@ -19,7 +19,7 @@ from typing import Any
 
 from capacity.errors import InputError, Problem
 from capacity.loadtest.readers.quantities import count_of, duration_ms, iso_seconds, ratio
-from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only
+from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only, with_timeouts
 from capacity.loadtest.reading import Reading
 
 NAME = "autocannon"
@@ -86,10 +86,13 @@ def _from_json(document: Mapping[str, Any], name: str) -> Summary:
     row = {column: _number(latency, key) for column, key in (("p50_ms", "p50"), ("p95_ms", "p95"), ("p99_ms", "p99"))}
     mean = _number(latency, "mean")
     row["mean_ms"] = _number(latency, "average") if math.isnan(mean) else mean
+    slowest_ms = _number(latency, "max")
     row |= {"concurrency": _number(document, "connections") * max(_or(_number(document, "pipelining"), 1.0), 1.0)}
-    row |= _answered(total, seconds, _or(refused, 0.0), _or(_number(document, "errors"), 0.0))
+    errors = _number(document, "errors")
+    row |= _answered(total, seconds, _or(refused, 0.0), _or(errors, 0.0))
     began = float(iso_seconds([str(document.get("start"))])[0])
-    return Summary(name, row, began_s=began if began > 0 else math.nan)
+    summary = Summary(name, row, began_s=began if began > 0 else math.nan)
+    return with_timeouts(summary, _number(document, "timeouts"), of=total + _or(errors, 0.0), slowest_ms=slowest_ms)
 
 
 def _or(value: float, other: float) -> float:
@@ -106,16 +109,36 @@ def _answered(total: float, seconds: float, refused: float, lost: float) -> dict
     }
 
 
-def _rate(average: float, requests: float, seconds: float) -> float:
+def _rate(average: float, requests: str, seconds: float) -> float:
     """Take the average of its seconds, unless that was written with a point for thousands.
 
-    The count of requests is shortened to thousands, so it is the less exact of the two.
+    The count of requests is shortened ("1k" is 1,342 as well), so it is the less exact of the two.
+
+    Examples
+    --------
+    >>> _rate(165.25, "1k", 8.04), round(_rate(87.9168, "879k", 10.0))
+    (165.25, 87917)
     """
-    counted = ratio(requests, seconds)
+    counted = ratio(count_of(requests), seconds)
+    doubt = _ROUNDED * counted + 2.0 + ratio(_last_digit(requests), seconds)
     for rate in (average, 1e3 * average):
-        if math.isnan(counted) or abs(rate - counted) <= _ROUNDED * counted + 2.0:
+        if math.isnan(counted) or abs(rate - counted) <= doubt:
             return rate
     return counted
+
+
+def _last_digit(text: str) -> float:
+    """Give what one of the last digit stands for: some versions round a count, some cut it.
+
+    Examples
+    --------
+    >>> _last_digit("1k"), _last_digit("1.37k"), _last_digit("137")
+    (1000.0, 10.0, 0.0)
+    """
+    digits, unit = text.rstrip("kKmM"), text[-1:].lower()
+    if unit not in ("k", "m"):
+        return 0.0
+    return (1e3 if unit == "k" else 1e6) / 10.0 ** len(digits.partition(".")[2])
 
 
 def _tables(text: str, name: str) -> Iterator[Summary]:
@@ -143,9 +166,11 @@ def _table(text: str, load: re.Match[str], where: str) -> Summary:
     row |= {"concurrency": float(load[1][:12]) * float((load[2] or "1")[:12])}
     done, errors, answers = _DONE.search(text), _ERRORS.search(text), _ANSWERS.search(text)
     seconds = duration_ms(done[2]) / 1e3 if done else math.nan
-    rate = _rate(count_of(per_second.get("Avg", "")), count_of(done[1]) if done else math.nan, seconds)
+    rate = _rate(count_of(per_second.get("Avg", "")), done[1] if done else "", seconds)
     refused, good = (count_of(answers[2]), count_of(answers[1])) if answers else (0.0, 0.0)
     refusing = refused / (refused + good) if refused + good > 0 else 0.0
-    row |= _answered(rate * seconds, seconds, rate * seconds * refusing, count_of(errors[1]) if errors else 0.0)
+    lost, timeouts = (count_of(errors[1]), count_of(errors[2])) if errors else (0.0, 0.0)
+    row |= _answered(rate * seconds, seconds, rate * seconds * refusing, lost)
     notes = (f"{where}: errors are {errors[0]}",) if errors else ()
-    return Summary(where, row, notes=notes)
+    summary = Summary(where, row, notes=notes)
+    return with_timeouts(summary, timeouts, of=rate * seconds + lost, slowest_ms=duration_ms(latency.get("Max", "")))

@@ -21,7 +21,7 @@ from capacity.errors import InputError, Problem
 from capacity.loadtest.readers.delimited import Breaks, numbers, record_batches
 from capacity.loadtest.readers.files import head_of
 from capacity.loadtest.readers.quantities import duration_ms, ratio
-from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only, without_load
+from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only, with_timeouts, without_load
 from capacity.loadtest.reading import Reading
 from capacity.loadtest.requests import LONGEST_PAUSE_S, RequestTally
 from capacity.loadtest.steady import Span, steady_steps
@@ -29,11 +29,12 @@ from capacity.loadtest.steady import Span, steady_steps
 NAME = "hey"
 
 _SUMMARY = re.compile(r"^Summary:\s*$", re.MULTILINE)
-_LINE = re.compile(r"^\s*(Total|Average|Requests/sec):\s+([\d.]+)", re.MULTILINE)
+_LINE = re.compile(r"^\s*(Total|Slowest|Average|Requests/sec):\s+([\d.]+)", re.MULTILINE)
 _SHARE = re.compile(r"^\s*(\d+)%+ in ([\d.]+) secs", re.MULTILINE)
 _STATUS = re.compile(r"^\s*\[(\d{3})\]\s+(\d+) responses", re.MULTILINE)
 _ERRORS = re.compile(r"^Error distribution:\s*$", re.MULTILINE)
-_ERROR = re.compile(r"^\s*\[(\d+)\]\s+\S", re.MULTILINE)
+_ERROR = re.compile(r"^\s*\[(\d+)\]\s+(\S.*)$", re.MULTILINE)
+_TIMEOUT = re.compile(r"deadline exceeded|time-?d? ?out", re.IGNORECASE)
 _COMMAND = re.compile(r"^.*\bhey\b.*\s-c[ =]?(\d+)\b.*$", re.MULTILINE)
 _COLUMNS = ("response-time", "status-code", "offset")
 _MOST_ROWS = 1_000_000
@@ -78,7 +79,8 @@ def _summary(text: str, where: str, *, workers: float) -> Summary:
     rate, seconds = said.get("Requests/sec", math.nan), said.get("Total", math.nan)
     codes = {int(code): float(count) for code, count in _STATUS.findall(text)}
     errors = _ERRORS.search(text)
-    lost = sum(float(count) for count in _ERROR.findall(text[errors.end() :])) if errors else 0.0
+    why = [(float(count), what) for count, what in _ERROR.findall(text[errors.end() :])] if errors else []
+    lost, timeouts = sum(n for n, _ in why), sum(n for n, what in why if _TIMEOUT.search(what))
     failed = lost + sum(count for code, count in codes.items() if code >= 400)
     total = sum(codes.values()) + lost
     failing = ratio(failed, total)
@@ -87,10 +89,12 @@ def _summary(text: str, where: str, *, workers: float) -> Summary:
     row |= {"achieved_qps": rate * (1.0 - (failing if total > 0 else 0.0)), "error_fraction": failing}
     row |= {"seconds": seconds, "mean_ms": 1e3 * said.get("Average", math.nan)}
     answered = rate * (1.0 - (lost / total if total > 0 else 0.0))
+    note = "hey does not print its workers (keep the command, hey … -c N, before it): number under way by Little's law"
     if workers > 0:
-        return Summary(where, row | {"concurrency": workers})
-    note = f"{where}: hey does not print its workers; requests under way are by Little's law"
-    return Summary(where, without_load(row, answered_qps=answered), notes=(note,))
+        summary = Summary(where, row | {"concurrency": workers})
+    else:
+        summary = Summary(where, without_load(row, answered_qps=answered), notes=(note,))
+    return with_timeouts(summary, timeouts, of=total, slowest_ms=1e3 * said.get("Slowest", math.nan))
 
 
 def _read_rows(files: Sequence[Path], aside: Sequence[str]) -> Reading:

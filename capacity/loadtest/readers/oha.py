@@ -17,7 +17,7 @@ from typing import Any
 
 from capacity.errors import InputError, Problem
 from capacity.loadtest.readers.quantities import ratio
-from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only, without_load
+from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only, with_timeouts, without_load
 from capacity.loadtest.reading import Reading
 
 NAME = "oha"
@@ -63,7 +63,10 @@ def _summaries_of(text: str, name: str) -> list[Summary]:
     row = {f"p{share}_ms": 1e3 * _number(tails, f"p{share}") for share in (50, 95, 99)}
     row |= {"achieved_qps": rate * (1.0 - refusing), "mean_ms": 1e3 * _number(said, "average"), "seconds": seconds}
     row |= {"error_fraction": ratio(refused + lost, answers + lost)}
-    return [Summary(name, without_load(row, answered_qps=rate))]
+    timeouts = sum(count for what, count in errors.items() if "timeout" in what.lower() or "timed out" in what.lower())
+    summary = Summary(name, without_load(row, answered_qps=rate))
+    slowest_ms = 1e3 * _number(said, "slowest")
+    return [with_timeouts(summary, timeouts, of=answers + lost, slowest_ms=slowest_ms)]
 
 
 def _number(values: Any, key: str) -> float:

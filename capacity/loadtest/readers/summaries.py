@@ -134,6 +134,44 @@ def without_load(row: Mapping[str, float], *, answered_qps: float) -> dict[str, 
     return {**kept, "concurrency": answered_qps * mean / 1e3}
 
 
+def with_timeouts(summary: Summary, timeouts: float, *, of: float, slowest_ms: float) -> Summary:
+    """Mend percentiles of a tool that leaves out requests which timed out.
+
+    A request that timed out waited longer than the slowest answer, so a percentile of all requests that falls among
+    them is at least that.
+
+    Parameters
+    ----------
+    summary
+        With the percentiles of answers.
+    timeouts, of
+        How many requests timed out, and how many there were.
+    slowest_ms
+        The slowest answer; NaN where it is not known.
+
+    Examples
+    --------
+    >>> row = {"p50_ms": 100.0, "p95_ms": 200.0, "p99_ms": 250.0}
+    >>> mended = with_timeouts(Summary("a.txt", row), 20.0, of=1000.0, slowest_ms=900.0)
+    >>> mended.row["p95_ms"], mended.row["p99_ms"], mended.gates[0].name
+    (200.0, 900.0, 'timeouts_outside_percentiles')
+    """
+    share = timeouts / of if of > 0 else 0.0
+    if not share > 0:
+        return summary
+    among = [name for name, q in zip(_PERCENTILES, (0.50, 0.95, 0.99), strict=True) if share >= 1.0 - q]
+    row = {**summary.row, **{name: _largest(summary.row.get(name, math.nan), slowest_ms) for name in among}}
+    where = f"; {', '.join(name.removesuffix('_ms') for name in among)} is at least the slowest answer" if among else ""
+    says = f"{timeouts:g} requests ({share:.1%}) timed out and stand in no percentile that was printed{where}"
+    remedy = "keep every request, or set the tool's timeout far above the objective"
+    gate = Gate("timeouts_outside_percentiles", "flagged", share, 0.01, says, remedy)
+    return replace(summary, row=row, gates=(*summary.gates, gate))
+
+
+def _largest(one: float, other: float) -> float:
+    return max((x for x in (one, other) if not math.isnan(x)), default=math.nan)
+
+
 def refuse_only(only: Collection[str] | None, *, tool: str) -> None:
     """Refuse to keep some requests of a summary, which does not tell them apart.
 
@@ -185,4 +223,4 @@ def text_of(path: Path) -> tuple[str, Problem | None]:
     return _COLOURS.sub("", text).replace("\r\n", "\n"), problem
 
 
-__all__ = ["Summary", "read_each", "reading_of", "refuse_only", "text_of", "without_load"]
+__all__ = ["Summary", "read_each", "reading_of", "refuse_only", "text_of", "with_timeouts", "without_load"]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy as np
 from capacity.loadtest.gate import Gate
 from capacity.loadtest.gates import GENERATOR_SHORTFALL
 from capacity.loadtest.readers.quantities import count_of, duration_ms, ratio
-from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only
+from capacity.loadtest.readers.summaries import Summary, read_each, reading_of, refuse_only, with_timeouts
 from capacity.loadtest.reading import Reading
 
 NAME = "wrk"
@@ -29,7 +30,7 @@ NAME = "wrk"
 _ROUNDED = 0.01
 _THREADS = re.compile(r"^\s*(\d+) threads? and (\d+) connections?\s*$", re.MULTILINE)
 _COMMAND = re.compile(r"^.*\bwrk2?\b.*\s(?:-R\s*|--rate[ =])(\d+(?:\.\d+)?[kKmM]?)\b.*$", re.MULTILINE)
-_LATENCY = re.compile(r"^\s*Latency\s+(\S+)\s+\S+\s+\S+", re.MULTILINE)
+_LATENCY = re.compile(r"^\s*Latency\s+(\S+)\s+\S+\s+(\S+)", re.MULTILINE)
 _DISTRIBUTION = re.compile(r"^\s*Latency Distribution(.*)$", re.MULTILINE)
 _SHARE = re.compile(r"^\s*(\d+(?:\.\d+)?)%\s+([\d.]+ ?[a-zµ]+)\s*$", re.MULTILINE)
 _SPECTRUM = re.compile(r"^\s*(\d+\.\d+)\s+([01]\.\d+)\s+\d+\s+(?:\d+\.\d+|inf)\s*$", re.MULTILINE)
@@ -91,9 +92,13 @@ def _run(text: str, where: str, *, connections: int, asked_qps: float) -> Summar
     latency = _LATENCY.search(text)
     row |= tails | {"mean_ms": duration_ms(latency[1]) if latency else math.nan}
     notes = [f"{where}: {sockets[0]}"] if sockets else []
+    slowest_ms = duration_ms(latency[2]) if latency else math.nan
+    timeouts = float(sockets[4]) if sockets else 0.0
+    summary = Summary(where, row, notes=tuple(notes))
+    summary = with_timeouts(summary, timeouts, of=requests + lost, slowest_ms=slowest_ms)
     if not _is_wrk2(text) and math.isnan(asked_qps):
-        return Summary(where, row | {"concurrency": float(connections)}, notes=tuple(notes))
-    return _open(Summary(where, row, notes=tuple(notes)), rate, asked_qps, corrected=corrected)
+        return replace(summary, row={**summary.row, "concurrency": float(connections)})
+    return _open(summary, rate, asked_qps, corrected=corrected)
 
 
 def _first(pattern: re.Pattern[str], text: str, *, otherwise: float = math.nan) -> float:
@@ -138,7 +143,7 @@ def _open(summary: Summary, rate: float, asked_qps: float, *, corrected: bool) -
         says = "the rate asked is not printed, nor does latency show it was met: the load is not known"
         remedy = "keep the command (wrk2 … -R RATE) in the file, before what it prints"
         gates.append(Gate("load_unknown", "excluded", behind, GENERATOR_SHORTFALL, says, remedy))
-    return Summary(summary.where, row, gates=tuple(gates), notes=tuple(notes))
+    return Summary(summary.where, row, gates=(*summary.gates, *gates), notes=tuple(notes))
 
 
 def _uncorrected() -> Gate:

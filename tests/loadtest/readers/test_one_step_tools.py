@@ -53,13 +53,15 @@ def test_hey_summary(tmp_path: Path) -> None:
     row = reading.steps.iloc[0]
     assert row["achieved_qps"] == pytest.approx(200 * 5 / 6)
     assert row["error_fraction"] == pytest.approx(1 / 6)
-    assert (row["p50_ms"], row["p95_ms"], row["p99_ms"], row["seconds"]) == (45.0, 90.0, 120.0, 30.0)
+    # A tenth timed out, and waited longer than the slowest answer.
+    assert (row["p50_ms"], row["p95_ms"], row["p99_ms"], row["seconds"]) == (45.0, 1900.0, 1900.0, 30.0)
+    assert [(g.name, g.value, g.step) for g in reading.gates] == [("timeouts_outside_percentiles", 0.1, 0)]
     # Workers are not printed: by Little's law, which is then not checked against itself.
     assert row["concurrency"] == pytest.approx(200 * 0.9 * 0.05)
     assert "mean_ms" not in reading.steps
     path.write_text("$ hey -z 30s -c 12 http://a/\n" + HEY.replace("%%", "%"))
     row = hey.read([path]).steps.iloc[0]
-    assert (row["concurrency"], row["mean_ms"], row["p95_ms"]) == (12.0, 50.0, 90.0)
+    assert (row["concurrency"], row["mean_ms"], row["p95_ms"]) == (12.0, 50.0, 1900.0)
 
 
 def hey_rows(requests: Requests, *, codes: object = 200) -> str:
@@ -149,6 +151,21 @@ def test_ab_rows(tmp_path: Path) -> None:
     assert reading.errors_counted is None
 
 
+def test_ab_rows_of_few_connections_and_several_runs(tmp_path: Path) -> None:
+    """The rows are sorted by latency and dated to the second: the number under way cannot be counted from them."""
+    paths = []
+    for place, users in enumerate((2, 12, 24)):
+        requests = closed((users,), step_s=10.0)
+        order = np.argsort(requests.latency_s)
+        first = 60 * place + requests.start_s
+        rows = [f"x\t{int(first[i])}\t0\t1\t{1e3 * requests.latency_s[i]:.0f}\t1" for i in order]
+        paths.append(tmp_path / f"c{users}.tsv")
+        paths[-1].write_text("\n".join(["starttime\tseconds\tctime\tdtime\tttime\twait", *rows]) + "\n")
+    steps = ab.read(paths).steps
+    assert steps["concurrency"].tolist() == pytest.approx([2, 12, 24], rel=0.12)
+    assert steps["begins_s"].tolist() == [0.0, 60.0, 120.0]
+
+
 def test_ab_percentiles_alone_say_nothing_of_throughput(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("Percentage served,Time in ms\n0,1.1\n1,1.2\n")
@@ -217,6 +234,14 @@ def test_autocannon_tables_in_any_notation(tmp_path: Path, average: str) -> None
     row = autocannon.read([path]).steps.iloc[0]
     assert row["achieved_qps"] == pytest.approx(2333.7, rel=1e-3)
     assert (row["concurrency"], row["p50_ms"], row["p99_ms"], row["mean_ms"]) == (40, 17.0, 30.0, 16.63)
+
+
+def test_a_count_shortened_to_one_digit_does_not_overrule_the_rate(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    table = AUTOCANNON.replace("2,333.7", "165.25")
+    done = next(line for line in table.splitlines() if " requests in " in line)
+    path.write_text(table.replace(done, "1k requests in 8.04s, 119 kB read"))
+    assert autocannon.read([path]).steps["achieved_qps"].tolist() == pytest.approx([165.25])
 
 
 def test_autocannon_errors_in_tables(tmp_path: Path) -> None:
