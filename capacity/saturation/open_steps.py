@@ -167,14 +167,14 @@ def _in_gap(
 
 
 def _light(steps: Steps) -> NDArray[np.int64]:
-    """Steps whose latency is that of the service without a queue, as far as it was recorded."""
+    """Find the steps whose latency is that of the service without a queue, as far as it was recorded."""
     p50, p95 = steps.latency_ms["p50_ms"], with_imputed_tails(steps.latency_ms)[0]["p95_ms"]
     known = np.isfinite(p50) & np.isfinite(p95) & (steps.good_qps <= 0.6 * steps.good_qps.max())
     return np.flatnonzero(known)
 
 
 def _log_spread(steps: Steps) -> float:
-    """Standard deviation of the logarithm of a request's time without a queue; NaN where it was not recorded."""
+    """Measure the log standard deviation of a request's time without a queue; NaN where it was not recorded."""
     light = _light(steps)
     if not len(light):
         return float("nan")
