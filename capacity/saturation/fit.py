@@ -111,7 +111,7 @@ class CurveFit(Result):
         --------
         >>> fit = fit_curve([1, 2, 4, 8, 16], [10, 19, 41, 79, 161], family="linear")
         >>> fit.interval(0.9).round(1).loc["gamma"].tolist()
-        [9.8, 10.3]
+        [9.6, 10.4]
         """
         import pandas as pd
 

@@ -174,7 +174,7 @@ def _light(steps: Steps) -> NDArray[np.int64]:
 
 
 def _log_spread(steps: Steps) -> float:
-    """Estimate the standard deviation of the logarithm of a request's time without a queue; NaN where unrecorded."""
+    """Measure the log standard deviation of a request's time without a queue; NaN where it was not recorded."""
     light = _light(steps)
     if not len(light):
         return float("nan")

@@ -3,7 +3,9 @@
 References
 ----------
 .. [1] B. Efron, R. J. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 9: residuals.
-.. [2] K. P. Burnham, D. R. Anderson, "Model Selection and Multimodel Inference", 2nd ed. 2002: weights of noise models.
+.. [2] H. D. Patterson, R. Thompson, "Recovery of inter-block information when block sizes are unequal", Biometrika 58
+   (1971): the likelihood of residuals.
+.. [3] K. P. Burnham, D. R. Anderson, "Model Selection and Multimodel Inference", 2nd ed. 2002: weights of noise models.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ _MOST_AT_ONCE = 1 << 18
 """Numbers in one array: what is drawn at once stays within tens of megabytes."""
 _LEAST_NOISE = 1e-9
 """Relative to the largest throughput: nobody measures finer, and a search ends about there."""
+_GROWTH = (0.0, 1.0)
+"""Powers of throughput by which noise may grow: not at all, as rounding does, or in proportion, as a speed's does."""
+_BEFOREHAND = (0.25, 0.75)
+"""How likely either is before residuals are seen: what is measured is how fast a system ran."""
 _NEAR = 0.01
 """A second step below a tenth of a parameter's standard deviation is the last: its own error is smaller still."""
 _SETTLED = 1e-3
@@ -33,7 +39,7 @@ def parameter_draws(family: Family, parameters: Array, load: Array, throughput: 
 
     The noise has the size of the residuals, itself uncertain as it is with few points, and larger where the residuals
     follow one another, the sign of a curve of the wrong shape. Whether it is the same at every load or grows with
-    throughput is weighed by the likelihood of either. Refits keep the bounds.
+    throughput is weighed by the likelihood of each. Refits keep the bounds.
 
     Parameters
     ----------
@@ -81,11 +87,13 @@ def _refitted(family: Family, parameters: Array, load: Array, throughput: Array,
     scale = unit[:, None] ** np.array(family.scale_power, dtype=float)
     low, high = np.array(family.low), family.high(load)
     fitted = family.predict(parameters, load) / unit[:, None]
-    even, growing, grows = _noise(fitted, throughput / unit[:, None] - fitted, load.shape[1] - parameters.shape[1])
     start = np.clip(parameters / scale, low, high)
-    sd = np.where((turn < grows[:, None])[:, :, None], growing[:, None, :], even[:, None, None])
     # The noise is added to the table's own curve, for a refit without noise to find what was fitted.
-    y = family.rough(start, load)[:, None, :] + sd * noise
+    own = family.rough(start, load)
+    sizes, share = _noise(fitted, throughput / unit[:, None] - fitted, family.slopes(start, load, own))
+    kind = np.minimum((turn[None, :, None] > np.cumsum(share, axis=1)[:, None, :]).sum(axis=2), len(_GROWTH) - 1)
+    sd = np.take_along_axis(sizes, kind[:, :, None], axis=1)
+    y = own[:, None, :] + sd * noise
     draws = len(noise)
     typical = np.sqrt(np.mean(sd[:, 0] ** 2, axis=1))
     found = _Refit(family, start, load, y, low, high, typical).found().reshape(len(load) * draws, -1)
@@ -93,15 +101,47 @@ def _refitted(family: Family, parameters: Array, load: Array, throughput: Array,
     return settled.reshape(len(load), draws, -1)
 
 
-def _noise(fitted: Array, residual: Array, free: int) -> tuple[Array, Array, Array]:
-    """Size even noise (B,) and noise that grows with throughput (B, m), and give the latter's share (B,)."""
+def _noise(fitted: Array, residual: Array, slopes: Array) -> tuple[Array, Array]:
+    """Size the noise of every kind, (B, K, m), and give each kind's share, (B, K).
+
+    A fit takes up as much of the noise as it has parameters, and of noise that grows most of it where throughput is
+    high. So residuals are judged by the likelihood of what no parameter could have taken up.
+    """
     relative = np.maximum(np.abs(fitted), 0.02 * np.abs(fitted).max(axis=1, keepdims=True) + 1e-300)
-    even = np.maximum(np.sqrt((residual**2).sum(axis=1) / free), _LEAST_NOISE)
-    growing = np.maximum(np.sqrt(((residual / relative) ** 2).sum(axis=1) / free), _LEAST_NOISE)
-    against = residual.shape[1] * np.log(growing / even) + np.log(relative).sum(axis=1)
-    inflation = misfit_inflation(residual)
-    share = 1.0 / (1.0 + np.exp(np.clip(against, -50.0, 50.0)))
-    return inflation * even, (inflation * growing)[:, None] * relative, share
+    free = residual.shape[1] - len(slopes)
+    basis = _span(slopes)
+    shapes = np.stack([relative**power for power in _GROWTH], axis=1)
+    found = [_restricted(residual, shapes[:, k], basis, free) for k in range(len(_GROWTH))]
+    size, likely = (np.stack(values, axis=1) for values in zip(*found, strict=True))
+    share = np.exp(likely - likely.max(axis=1, keepdims=True)) * np.array(_BEFOREHAND)
+    inflated = misfit_inflation(residual)[:, None] * size
+    return inflated[:, :, None] * shapes, share / share.sum(axis=1, keepdims=True)
+
+
+def _span(slopes: Array) -> Array:
+    """Orthonormal basis (B, m, P) of what the parameters can move, from slopes (P, B, m)."""
+    columns = slopes.transpose(1, 2, 0)
+    size = np.sqrt(np.einsum("bmp,bmp->bp", columns, columns))[:, None, :]
+    left, strength, _ = np.linalg.svd(
+        np.divide(columns, size, out=np.zeros_like(columns), where=size > 0), full_matrices=False
+    )
+    return np.asarray(left * (strength > 1e-7)[:, None, :])
+
+
+def _restricted(residual: Array, shape: Array, basis: Array, free: int) -> tuple[Array, Array]:
+    """Size of noise with standard deviations ``shape`` (B, m) times it, and the log restricted likelihood, (B,)."""
+    whitened, spread = residual / shape, basis / shape[:, :, None]
+    inner = np.einsum("bmp,bmq->bpq", spread, spread)
+    # Directions that no parameter moves are left out of the basis, and of its determinant.
+    none = np.einsum("bmp,bmp->bp", basis, basis) < 0.5
+    inner = inner + np.einsum("bp,pq->bpq", none.astype(float), np.eye(basis.shape[2]))
+    taken = np.einsum("bmp,bm->bp", spread, whitened)
+    square = np.einsum("bm,bm->b", whitened, whitened) - np.einsum(
+        "bp,bp->b", taken, np.linalg.solve(inner, taken[..., None])[..., 0]
+    )
+    size = np.maximum(np.sqrt(np.maximum(square, 0.0) / free), _LEAST_NOISE)
+    volume = np.log(shape).sum(axis=1) + 0.5 * np.linalg.slogdet(inner)[1]
+    return size, -free * np.log(size) - volume
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,24 @@ def test_the_peak_of_the_true_family_is_covered() -> None:
     assert 0.8 <= inside.mean() <= 0.99
 
 
+@pytest.mark.parametrize("size", [6, 8])
+def test_noise_in_proportion_is_not_taken_for_less_where_few_loads_are_high(size: int) -> None:
+    """The heaviest loads hold most of such noise, and a curve of three parameters takes it up."""
+    rng, count = np.random.default_rng(12), 150
+    load, truth = np.geomspace(1, 64, size), np.array([[0.03, 3e-4, 40.0]])
+    exact = FAMILIES["usl"].predict(truth, load[None])[0]
+    served = exact * (1.0 + 0.02 * rng.standard_normal((count, size)))
+    points = {
+        "service": np.repeat([f"s{k}" for k in range(count)], size),
+        "load": np.tile(load, count),
+        "throughput": served.ravel(),
+    }
+    found = fit_curves(points, family="usl").interval(0.9, n=150)
+    for name, value in zip(("alpha", "beta", "gamma"), truth[0], strict=True):
+        own = found.xs(name, level="parameter")
+        assert ((own["low"] <= value) & (value <= own["high"])).mean() > 0.8, name
+
+
 def test_two_curves_that_tell_the_points_alike_share_the_peak() -> None:
     load = np.array([1, 2, 4, 6, 8, 10, 12.0])
     served = FAMILIES["amdahl"].predict(np.array([[0.04, 10.0]]), load[None])[0]
