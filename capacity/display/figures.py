@@ -181,9 +181,18 @@ def label_lines(axes: Axes, labels: Sequence[tuple[float, float, str, str]]) -> 
     low, high = axes.get_ylim()
     gap, free = _LABEL_GAP * (high - low), float("-inf")
     right = max((x for x, *_ in labels), default=0.0)
-    for _, y, text, color in sorted(labels, key=lambda label: label[1]):
+    ranked = sorted(labels, key=lambda label: label[1])
+    heights = []
+    for _, y, _, _ in ranked:
         free = max(y, free + gap)
-        label_line(axes, right, free, text, color=color)
+        heights.append(free)
+    # What is outside of the axes is not drawn: a pile that grew past the top is pushed down again.
+    free = high
+    for place in reversed(range(len(heights))):
+        heights[place] = min(heights[place], free)
+        free = heights[place] - gap
+    for (_, _, text, color), height in zip(ranked, heights, strict=True):
+        label_line(axes, right, height, text, color=color)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from capacity.display.figures import (
     BLUE,
@@ -16,6 +16,7 @@ from capacity.display.figures import (
     SKY,
     VERMILION,
     Chart,
+    label_line,
     new_figure,
     number_axis,
 )
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 VERDICTS = {"ok": (BLUE, "o"), "flagged": (ORANGE, "^"), "bounded": (PURPLE, "s"), "excluded": (VERMILION, "x")}
 _WORST_LAST = tuple(VERDICTS)
 _MOST_LINES = 6
+_TICKS = ((0.4, (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)), (0.9, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)),
+          (2.2, (1.0, 2.0, 5.0)), (np.inf, (1.0,)))  # fmt: skip
 _PERCENTILES = (("p50_ms", SKY), ("p95_ms", BLUE), ("p99_ms", PURPLE))
 
 
@@ -43,9 +46,12 @@ def load_test(test: LoadTest) -> Chart:
     scatter_verdicts(left, points, "achieved_qps")
     _name_gates(left, points)
     number_axis(left.yaxis)
+    draw_all_answered(left, points)
     if len(points):
         left.set_ylim(bottom=0)
     _latency(right, points)
+    for axes in (left, right):
+        number_axis(axes.xaxis)
     troubled = int((points["verdict"] != "ok").sum())
     alt = (
         f"Two panels for {test.run}: throughput against load at {len(points)} steps, {troubled} with a gate against "
@@ -87,6 +93,14 @@ def scatter_verdicts(axes: Axes, points: pd.DataFrame, column: str) -> None:
         axes.legend(fontsize=8, loc="best")
 
 
+def draw_all_answered(axes: Axes, points: pd.DataFrame) -> None:
+    """Draw where everything offered is answered: what lies below it was lost or late."""
+    if len(points) and points["is_open"].astype(bool).all():
+        most = float(points["load"].max())
+        axes.plot([0.0, most], [0.0, most], color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+        label_line(axes, most, most, "all answered", color=GREY, side="left")
+
+
 def _name_gates(axes: Axes, points: pd.DataFrame) -> None:
     """Say which gates speak against which loads, in the corner that a rising curve leaves free."""
     troubled = points[points["gates"] != ""]
@@ -105,12 +119,13 @@ def _some(loads: list[float]) -> str:
 
 
 def latency_axis(axes: Axes) -> None:
-    """Give latency a logarithmic axis with readable numbers; minor ticks get them only over a short range."""
+    """Give latency a logarithmic axis with readable numbers, as many as its range needs."""
     axes.set_yscale("log")
-    number_axis(axes.yaxis)
     low, high = axes.get_ylim()
-    short = np.log10(high / low) <= 1.0
-    axes.yaxis.set_minor_formatter(axes.yaxis.get_major_formatter() if short else NullFormatter())
+    subs = next(subs for decades, subs in _TICKS if np.log10(high / low) <= decades)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=20))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    number_axis(axes.yaxis)
 
 
 def _latency(axes: Axes, points: pd.DataFrame) -> None:
@@ -125,6 +140,6 @@ def _latency(axes: Axes, points: pd.DataFrame) -> None:
             axes.plot(shown["load"], shown[part], color=color, marker="o", markersize=3.5, linewidth=1.2, label=label)
     if drawn:
         latency_axis(axes)
-        axes.legend(fontsize=8, loc="upper left")
+        axes.legend(fontsize=8, loc="best")
     else:
         axes.text(0.5, 0.5, "no latency recorded", transform=axes.transAxes, ha="center", color=GREY)

@@ -22,7 +22,7 @@ from capacity.display.figures import (
     number_axis,
 )
 from capacity.display.numbers import format_qps
-from capacity.loadtest.figure import latency_axis, scatter_verdicts
+from capacity.loadtest.figure import draw_all_answered, latency_axis, scatter_verdicts
 from capacity.saturation.families import FAMILIES
 from capacity.saturation.fit import CurveFit, fit_curve
 
@@ -45,31 +45,42 @@ def saturation(curves: Curves, service: str) -> Chart:
     fit = curves.fits.get(service)
     closed = len(points) > 0 and not points["is_open"].astype(bool).any()
     apart = fit is not None and not closed
-    figure = new_figure(9.0, 6.6) if apart else new_figure(11.0, 3.6)
-    panels = list(figure.subplots(2, 2).flat if apart else figure.subplots(1, 3))
-    _throughput(panels[0], points)
-    if fit is not None:
-        _compare(panels[2] if apart else panels[0], fit)
-    _latency(panels[1], curves, service, points)
-    said = _distribution(panels[-1], curves, service, samples)
-    title = f"{service}: {said} requests/s per instance, {curves.evidence[service]}"
+    per = "in all" if service in curves.fixed_qps else "per instance"
+    if not len(points):
+        # Without a test there is no curve to show, only what is known all the same.
+        figure = new_figure(5.0, 3.2)
+        panels = [figure.subplots()]
+    else:
+        figure = new_figure(9.0, 6.6) if apart else new_figure(11.0, 3.6)
+        panels = list(figure.subplots(2, 2).flat if apart else figure.subplots(1, 3))
+        _throughput(panels[0], points)
+        if fit is not None:
+            _compare(panels[2] if apart else panels[0], fit)
+        _latency(panels[1], curves, service, points)
+    said = _distribution(panels[-1], curves, service, samples, per=per)
+    title = f"{service}: {said} requests/s {per}, {curves.evidence[service]}"
+    units = {"achieved_qps": "requests/s", "p95_ms": "ms", "p99_ms": "ms"}
+    frame = points.drop(columns="service").reset_index(drop=True)
+    if not len(points):
+        alt = f"Panel for {service}, of which there is no load test: capacity {per} as a distribution: {said}."
+        return Chart(figure, title, alt, frame, units)
     troubled = int((points["verdict"] != "ok").sum())
     alt = (
         f"Panels for {service}: throughput against load at {len(points)} steps ({troubled} with a gate against them), "
         f"latency against load with the objective's line, {_compared(fit)}capacity per instance as a distribution: "
         f"{said}."
     )
-    units = {"achieved_qps": "requests/s", "p95_ms": "ms", "p99_ms": "ms"}
-    return Chart(figure, title, alt, points.drop(columns="service").reset_index(drop=True), units)
+    return Chart(figure, title, alt, frame, units)
 
 
 def _throughput(axes: Axes, points: pd.DataFrame) -> None:
     axes.set_ylabel("requests/s per instance")
     axes.set_xlabel(_load_name(points))
     number_axis(axes.yaxis)
+    number_axis(axes.xaxis)
     scatter_verdicts(axes, points, "achieved_qps")
-    if len(points):
-        axes.set_ylim(bottom=0)
+    draw_all_answered(axes, points)
+    axes.set_ylim(bottom=0)
 
 
 def _compared(fit: CurveFit | None) -> str:
@@ -99,10 +110,10 @@ def _compare(axes: Axes, fit: CurveFit) -> None:
         y = curve.predict(x)
         axes.plot(x, y, color=color, linewidth=1.4 if curve is fit else 1.0, linestyle="-" if curve is fit else "--")
         labels.append((float(x[-1]), float(y[-1]), f"{name} {weight:.0%}", color))
-    label_lines(axes, labels)
     if not axes.collections or len(axes.collections) < 2:
         axes.scatter(fit.load, fit.throughput, color=BLUE, s=22, zorder=3)
     axes.set_ylim(bottom=0)
+    label_lines(axes, labels)
 
 
 def _band(fit: CurveFit, load: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,15 +134,21 @@ def _latency(axes: Axes, curves: Curves, service: str, points: pd.DataFrame) -> 
     if not len(shown):
         axes.text(0.5, 0.5, "no latency recorded", transform=axes.transAxes, ha="center", color=GREY)
         return
-    latency_axis(axes)
+    number_axis(axes.xaxis)
     axes.set_title(part.removesuffix("_ms"), fontsize=9, color=INK)
     if part in limits:
         axes.axhline(limits[part], color=VERMILION, linewidth=1.0, linestyle="--")
-        label_line(axes, shown["load"].min(), limits[part] * 1.08, f"objective {limits[part]:g} ms", color=VERMILION)
+        # Above the line, unless nothing is above it: what is outside of the axes is not drawn.
+        side, align = (-3, "top") if limits[part] > shown[part].max() else (3, "bottom")
+        axes.annotate(
+            f"objective {limits[part]:g} ms", (0.02, limits[part]), xycoords=("axes fraction", "data"),
+            xytext=(0, side), textcoords="offset points", va=align, color=VERMILION,
+        )  # fmt: skip
+    latency_axis(axes)
 
 
-def _distribution(axes: Axes, curves: Curves, service: str, samples: np.ndarray) -> str:
-    axes.set_xlabel("capacity, requests/s per instance")
+def _distribution(axes: Axes, curves: Curves, service: str, samples: np.ndarray, *, per: str) -> str:
+    axes.set_xlabel(f"capacity, requests/s {per}")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     if np.isnan(samples).all():
@@ -141,9 +158,11 @@ def _distribution(axes: Axes, curves: Curves, service: str, samples: np.ndarray)
     color = _EVIDENCE[curves.evidence[service]]
     if high > low * (1 + 1e-9):
         axes.hist(samples, bins=40, color=color, alpha=0.45, linewidth=0)
-    axes.axvline(mid, color=color)
+    axes.axvline(mid, color=color, label="median")
     top = axes.get_ylim()[1]
-    draw_band(axes, [low, high], [0, 0], [top, top], coverage=0.9, color=color)
+    axes.set_ylim(top=1.25 * top)  # room for the legend
+    if high > low:
+        draw_band(axes, [low, high], [0, 0], [top, top], coverage=0.9, color=color)
     number_axis(axes.xaxis)
     bound = curves.lower_bound_qps.get(service, 0.0)
     if 0 < bound < low * 1.2 and curves.evidence[service] != "sla":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capacity.display.escape import plain
-from capacity.display.figures import BLUE, GREEN, GREY, ORANGE, VERMILION, Chart, label_line, new_figure, number_axis
+from capacity.display.figures import BLUE, GREEN, GREY, ORANGE, VERMILION, Chart, label_lines, new_figure, number_axis
 from capacity.display.numbers import format_qps
 
 if TYPE_CHECKING:
@@ -27,13 +27,15 @@ def draw_staircase(test: Staircase) -> Chart:
     axes.set_ylabel("requests/s offered")
     number_axis(axes.yaxis)
     lines = [("target", test.target_qps, VERMILION), ("known to hold", test.known.low, GREEN)]
+    labels: list[tuple[float, float, str, str]] = []
     lines.append(("end that was seen" if test.known.end_seen else "may hold", test.known.high, ORANGE))
     for name, value, color in lines:
         # A target far above what so few instances may take would flatten the steps.
         if value is not None and value <= 1.5 * test.offered_qps[-1]:
             axes.hlines(value, 0.0, edges[-1], color=color, linestyle="--", linewidth=1.0)
-            label_line(axes, edges[-1], value, name, color=color)
+            labels.append((float(edges[-1]), float(value), f"{name}, {format_qps(float(value))}", color))
     axes.set_ylim(bottom=0)
+    label_lines(axes, labels)
     alt = (
         f"Steps from {test.offered_qps[0]:.4g} to {test.offered_qps[-1]:.4g} requests/s over {edges[-1]:.0f} minutes; "
         f"the target is {test.target_qps:.4g}."
@@ -42,7 +44,7 @@ def draw_staircase(test: Staircase) -> Chart:
 
 
 def draw_calendar(plan: LoadTestPlan) -> Chart:
-    """Draw when each test runs, in order from the top; grey where no traffic tells when it is quiet."""
+    """Draw when each test runs and how far it goes, in order from the top; grey where no traffic tells when."""
     frame = plan.to_frame()
     shown = frame.dropna(subset=["starts_at"]).head(_MOST)
     figure = new_figure(8.0, 1.4 + 0.27 * max(len(shown), 1))
@@ -53,11 +55,11 @@ def draw_calendar(plan: LoadTestPlan) -> Chart:
     for row, (_, test) in enumerate(shown.iterrows()):
         color = GREY if test["business"] is None or np.isnan(float(test["business"])) else BLUE
         axes.plot([test["starts_at"], test["ends_at"]], [row, row], color=color, linewidth=7, solid_capstyle="butt")
-        label = format_qps(float(test["target_qps"]))
+        label = f"{test['starts_at']:%a %H:%M}, to {format_qps(float(test['top_qps']))}"
         axes.annotate(label, (test["ends_at"], row), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(np.arange(len(shown)), [plain(str(name)) for name in shown["service"]])
     axes.invert_yaxis()
-    axes.margins(x=0.1)
+    axes.margins(x=0.15)
     left = len(frame) - len(shown)
     more = f", {left} not drawn" if left else ""
     alt = f"Bars for {len(shown)} load tests in order, each at its window{more}; {plan.summary()}"

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from capacity.display import figures
-from capacity.display.figures import Chart, draw_band, label_line, new_figure, number_axis, percent_axis
+from capacity.display.figures import Chart, draw_band, label_line, label_lines, new_figure, number_axis, percent_axis
 
 
 def chart(title="Orders grow", label="orders"):
@@ -125,3 +125,17 @@ def test_dates_are_written_briefly_in_their_own_zone():
     svg = Chart(figure, "t", "a", pd.DataFrame()).to_svg().decode()
     assert re.search(">20:00|>21:00|>22:00", svg)
     assert "2026-11-10 " not in svg
+
+
+@pytest.mark.parametrize("heights", [[5.0, 5.0, 5.0], [9.9, 10.0, 10.0, 9.8], [0.0, 0.1, 10.0]])
+def test_names_of_lines_lie_apart_and_inside(heights: list[float]) -> None:
+    """What lies outside of the axes would not be drawn at all."""
+    axes = new_figure().subplots()
+    axes.plot([0, 1], [0, 10])
+    axes.set_ylim(0, 10)
+    label_lines(axes, [(1.0, y, f"line {k}", "black") for k, y in enumerate(heights)])
+    placed = sorted(text.xy[1] for text in axes.texts)  # type: ignore[attr-defined]
+    assert len(placed) == len(heights)
+    assert placed[0] >= 0
+    assert placed[-1] <= 10
+    assert (np.diff(placed) > 0.5).all()

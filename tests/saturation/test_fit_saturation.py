@@ -326,3 +326,14 @@ def test_figures_draw() -> None:
         assert chart.alt
     with pytest.raises(UsageError, match="did you mean 'dark'"):
         curves.plot("drak")
+
+
+def test_a_figure_has_no_empty_panels_and_names_the_objective() -> None:
+    rows = [{"offered_qps": r, "achieved_qps": min(r, 100.0), "p95_ms": 50.0 + r} for r in (20.0, 40, 60, 80, 100, 120)]
+    curves = fit_saturation([load_test(rows)], catalog(service(), service("dark")), n_samples=200)
+    assert len(curves.plot("dark").figure.axes) == 1
+    tested = curves.plot("s").figure
+    assert len(tested.axes) > 2
+    texts = [text.get_text() for axes in tested.axes for text in axes.texts]
+    assert any(text.startswith("objective ") for text in texts)
+    assert "all answered" in texts
