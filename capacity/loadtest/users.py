@@ -14,6 +14,8 @@ Ints = NDArray[np.int64]
 
 _TO_AND_FRO = 0.25
 _LEAST_TURNS = 8
+_SOON, _NOBODY = 3, 0.5
+"""Arrivals turn their number about every second or third time it is looked at; a step of users lasts longer."""
 _LONGEST_STILL_S = 86_400
 _MOST_SECONDS = 10_000_000
 
@@ -143,9 +145,11 @@ def _summed(pieces: list[tuple[Ints, Array]]) -> tuple[Ints, Array]:
 
 
 def model_of(users: Array) -> Literal["open", "closed"]:
-    """Tell from users by second, (T,), whether their number was set or came of arrivals at a rate.
+    """Tell from users by second (or as often as they are read), (T,), whether their number was set or came of arrivals at a rate.
 
-    A number that is set stands still, or moves one way for a while; one that comes of arrivals goes to and fro.
+    A number that is set stands still, or moves one way for a while; one that comes of arrivals goes to and fro from
+    second to second. Where steps are short and users leave between them, their number falls and rises too, but stands
+    still in between.
 
     Examples
     --------
@@ -154,8 +158,10 @@ def model_of(users: Array) -> Literal["open", "closed"]:
     >>> model_of(np.random.default_rng(1).poisson(20.0, 60).astype(float))
     'open'
     """
-    change = np.sign(np.diff(np.round(users[np.isfinite(users)])))
-    moved = change[change != 0]
-    turns = int(np.count_nonzero(moved[1:] != moved[:-1]))
+    present = np.round(users[np.isfinite(users) & (users > _NOBODY)])
+    change = np.sign(np.diff(present))
+    moves = np.flatnonzero(change)
+    moved = change[moves]
+    turns = int(np.count_nonzero((moved[1:] != moved[:-1]) & (np.diff(moves) <= _SOON)))
     often = turns >= max(_TO_AND_FRO * len(moved), _TO_AND_FRO * len(change) / 2, _LEAST_TURNS)
     return "open" if often else "closed"
