@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,11 @@ from capacity.loadtest.run import RUN_FILE, judge
 _MOST_FILES = 1000
 _MOST_BYTES_OF_FORM = 200
 _MOST_NAMES = 50
+_MOST_BYTES_AGAIN = 1 << 26
+_EARLIEST_S, _LATEST_S = 1e8, 4e9
+_FAST_FIRST = ("rows", "text", "json lines", "xml", "json")
+_CHOOSE = frozenset({"k6", "locust", "hey", "ab"})
+"""Readers that take the best of several forms of a run by themselves, and say what they passed over."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Found:
         )
 
     def _started_at(self) -> datetime | None:
-        if self.reading.started_s is None or not 0 < self.reading.started_s < 4e9:
+        if self.reading.started_s is None or not 0 < self.reading.started_s < _LATEST_S:
             return None
         return datetime.fromtimestamp(int(self.reading.started_s), UTC)
 
@@ -126,76 +131,150 @@ def discover(path: Path | str) -> Found:
         raise InputError(f"{path} is not one load-test run", problems=[problem])
     tools = group_by_tool(files)
     if not tools:
-        names = ", ".join(f"{p.name}{' (empty)' if p.stat().st_size == 0 else ''}" for p in files[:5]) or "no files"
-        problem = Problem(str(path), names, "what one of these writes: " + ", ".join(READERS))
+        begin = ", ".join(f"{p.name} that begins {head_of(p, size=200)[:60]!r}" for p in files[:3])
+        problem = Problem(str(path), begin or "no files", "what one of these writes: " + ", ".join(READERS))
         raise InputError(f"{path} holds no load-test result that is known", problems=[problem], remedy=PLAIN_FORM)
-    readings, failed = _read_forms(tools)
-    if not readings:
-        problems = [replace(p) for error in failed.values() for p in error.problems]
-        remedy = next((e.remedy for e in failed.values() if e.remedy), "")
+    seen = _read_forms(tools)
+    if not seen.read:
+        problems = [p for error in seen.failed.values() for p in error.problems]
+        remedy = next((e.remedy for e in seen.failed.values() if e.remedy), "")
         raise InputError(f"the results in {path} cannot be read", problems=problems, remedy=remedy)
-    readings.sort(key=lambda found: found[2])
-    (tool, chosen, _, reading), rest = readings[-1], readings[:-1]
-    others = sorted({name for name, _, _, _ in rest} - {tool})
-    if others and path.is_dir() and _apart(readings):
-        problem = Problem(str(path), ", ".join([tool, *others]), "the files of one tool", "one folder a run")
+    best = max(seen.read, key=lambda one: one.rank)
+    others = sorted({one.tool for one in seen.read} - {best.tool})
+    if others and path.is_dir() and _apart(seen.read):
+        problem = Problem(str(path), ", ".join([best.tool, *others]), "the files of one tool", "one folder a run")
         raise InputError(f"{path} holds runs of several tools", problems=[problem])
-    said = [f"left out: {', '.join(p.name for p in f)} ({n}, tells less)" for n, f, _, _ in rest]
-    said += [f"left out: {name}: {error.message}" for name, error in failed.items()]
     unknown = [p.name for p in files if not any(p in group for group in tools.values())]
-    said += [f"left out: {', '.join(unknown)} (nobody's)"] if unknown else []
-    return Found(folder, tool, tuple(chosen), reading, tuple(said))
+    said = [*_left_out(best, seen), *([f"left out: {', '.join(unknown)} (nobody's)"] if unknown else [])]
+    return Found(folder, best.tool, tuple(best.files), best.reading, tuple(said))
 
 
-_Rank = tuple[bool, int, int]
-_Read = tuple[str, list[Path], _Rank, Reading]
+@dataclass(frozen=True)
+class _Form:
+    """Files of a tool that are written alike: ``kind``, and the header where they are tables."""
+
+    kind: str
+    files: tuple[Path, ...]
 
 
-def _read_forms(tools: dict[str, list[Path]]) -> tuple[list[_Read], dict[str, InputError]]:
-    readings: list[_Read] = []
-    failed: dict[str, InputError] = {}
+@dataclass(frozen=True)
+class _Read:
+    tool: str
+    form: _Form
+    reading: Reading
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return self.form.files
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        count = len(self.reading.steps)
+        return count > 1, sum(self.reading.requests.values()), count
+
+    @property
+    def when(self) -> tuple[float, float]:
+        """Begin and end, seconds since 1970; NaN where not known."""
+        begins, steps = self.reading.started_s, self.reading.steps
+        if begins is None or "begins_s" not in steps:
+            return float("nan"), float("nan")
+        return begins, begins + float((steps["begins_s"] + steps["seconds"]).max())
+
+
+@dataclass
+class _Seen:
+    read: list[_Read] = field(default_factory=list)
+    failed: dict[str, InputError] = field(default_factory=dict)
+    unread: list[tuple[str, _Form]] = field(default_factory=list)
+
+
+def _read_forms(tools: dict[str, list[Path]]) -> _Seen:
+    seen = _Seen()
     for tool, files in tools.items():
-        for form in _forms(files):
-            try:
-                reading = READERS[tool].read(form)
-            except InputError as error:
-                failed[", ".join(p.name for p in form)] = error
-                continue
-            if len(reading.steps):
-                rows = sum(reading.requests.values())
-                readings.append((tool, form, (len(reading.steps) > 1, rows, len(reading.steps)), reading))
+        found, forms = False, _forms(files)
+        if tool in _CHOOSE and len(forms) > 1 and _try(tool, _Form("files", tuple(files)), seen):
+            continue
+        for form in forms:
+            # One form of a run that shows its steps is enough where another would take minutes.
+            if found and sum(p.stat().st_size for p in form.files) > _MOST_BYTES_AGAIN:
+                seen.unread.append((tool, form))
             else:
-                said = InputError("no steady step in it", problems=list(reading.broken))
-                failed[", ".join(p.name for p in form)] = said
-    return readings, failed
+                found |= _try(tool, form, seen)
+    return seen
+
+
+def _try(tool: str, form: _Form, seen: _Seen) -> bool:
+    """Read a form; whether it shows several steps."""
+    names = _names(form)
+    try:
+        reading = READERS[tool].read(form.files)
+    except InputError as error:
+        seen.failed[names] = error
+        return False
+    if not len(reading.steps):
+        seen.failed[names] = InputError("no steady step in it", problems=list(reading.broken))
+        return False
+    seen.failed.pop(names, None)
+    seen.read.append(_Read(tool, form, reading))
+    return len(reading.steps) > 1
+
+
+def _left_out(best: _Read, seen: _Seen) -> list[str]:
+    said = [f"left out: {_names(one.form)} ({_why(one, best)})" for one in seen.read if one is not best]
+    said += [f"left out: {_names(form)} ({tool}, large, not read: give it by itself)" for tool, form in seen.unread]
+    chosen = {path.name for path in best.files}
+    for names, error in seen.failed.items():
+        if not set(names.split(", ")) <= chosen:
+            reason = next((f": {p.where}: got {p.got}, expected {p.expected}" for p in error.problems), "")
+            said.append(f"left out: {names}: {error.message}{reason}")
+    return said
+
+
+def _names(form: _Form) -> str:
+    return ", ".join(p.name for p in form.files)
+
+
+def _why(one: _Read, best: _Read) -> str:
+    begins_s, ends_s = one.when
+    if one.tool == best.tool and (begins_s > best.when[1] or ends_s < best.when[0]):
+        began = (
+            datetime.fromtimestamp(int(begins_s), UTC).isoformat()
+            if _EARLIEST_S < begins_s < _LATEST_S
+            else "another time"
+        )
+        return f"{one.tool}, another run, of {began}: give it by itself"
+    if one.tool == best.tool and one.form.kind == best.form.kind == "rows" and begins_s <= best.when[1]:
+        return f"{one.tool}, of the same time: if it is another generator of this run, name both in {RUN_FILE}"
+    return f"{one.tool}, tells less"
 
 
 def _apart(readings: Sequence[_Read]) -> bool:
     """Whether two tools' readings both show more than a step: two runs, and not one run and what watched it."""
-    return sum(rank[0] for _, _, rank, _ in readings) > 1
+    return len({one.tool for one in readings if one.rank[0]}) > 1
 
 
-def _forms(files: Sequence[Path]) -> list[list[Path]]:
-    """Group a tool's files by form: XML, JSON, lines of JSON, and tables by their header."""
-    groups: dict[str, list[Path]] = {}
+def _forms(files: Sequence[Path]) -> list[_Form]:
+    """Group a tool's files by form: rows by their header, JSON, lines of JSON, XML; what is read fast comes first."""
+    groups: dict[tuple[str, str], list[Path]] = {}
     for path in files:
         groups.setdefault(_form(head_of(path, size=4096)), []).append(path)
-    return list(groups.values())
+    forms = [_Form(kind, tuple(paths)) for (kind, _), paths in groups.items()]
+    return sorted(forms, key=lambda form: _FAST_FIRST.index(form.kind))
 
 
-def _form(head: bytes) -> str:
-    r"""Say the form of a file by its first line.
+def _form(head: bytes) -> tuple[str, str]:
+    r"""Say the form of a file by its first line: its kind, and the header of rows.
 
     Examples
     --------
     >>> _form(b"timeStamp,elapsed,label\n1,2,a"), _form(b"<?xml version"), _form(b'{"a":1}\n{"a":2}\n')
-    ('timeStamp,elapsed,label', 'xml', 'json lines')
+    (('rows', 'timeStamp,elapsed,label'), ('xml', ''), ('json lines', ''))
     """
     text = head.decode("utf-8", errors="replace").lstrip("\ufeff \r\n\t")
     first, _, more = text.partition("\n")
     if text.startswith("<"):
-        return "xml"
+        return "xml", ""
     if text.startswith(("{", "[")):
-        return "json lines" if first.rstrip().endswith("}") and more.startswith("{") else "json"
+        return ("json lines" if first.rstrip().endswith("}") and more.startswith("{") else "json"), ""
     table = re.match(r"[A-Za-z_\"][^\d]*[,;\t]", first) is not None
-    return first.strip()[:_MOST_BYTES_OF_FORM] if table else "text"
+    return ("rows", first.strip()[:_MOST_BYTES_OF_FORM]) if table else ("text", "")

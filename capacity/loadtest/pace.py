@@ -20,6 +20,7 @@ RAISED_BY = 1.5
 SHORTEST_STEP_S = 10.0
 RESPONSES_A_STEP = 20.0
 HELD_S = 600.0
+LONGEST_REST_S = 3600.0
 NEAR_THE_TOP, NEAR_THE_END = 0.95, 0.75
 STALLED = 5.0
 SAME_CONCURRENCY = 0.03
@@ -35,6 +36,7 @@ def check_pace(steps: pd.DataFrame) -> Iterator[Gate]:
     >>> [(g.name, g.step, g.value) for g in check_pace(to_frame(rows)) if g.verdict == "flagged"]
     [('load_raised_too_fast', 2, 3.0)]
     """
+    yield from _runs(steps)
     yield from _raised(steps)
     yield from _short(steps)
     yield from _held(steps)
@@ -49,6 +51,21 @@ def _numbers(steps: pd.DataFrame, name: str) -> Array:
 def _load(steps: pd.DataFrame) -> Array:
     offered = _numbers(steps, "offered_qps")
     return np.where(np.isfinite(offered), offered, _numbers(steps, "concurrency"))
+
+
+def _runs(steps: pd.DataFrame) -> Iterator[Gate]:
+    """Find steps hours apart: what was under test need not have been the same."""
+    begins = _numbers(steps, "begins_s")
+    ends = begins + np.nan_to_num(_numbers(steps, "seconds"))
+    known = np.isfinite(begins)
+    order = np.argsort(begins[known], kind="stable")
+    pause = begins[known][order][1:] - np.maximum.accumulate(ends[known][order])[:-1]
+    count = 1 + int(np.count_nonzero(pause > LONGEST_REST_S))
+    if count > 1:
+        hours = float(pause.max()) / 3600.0
+        says = f"the steps lie up to {hours:,.0f} h apart: they are of {count} runs and stand side by side as if of one"
+        remedy = "give each run by itself: what was tested, and what else ran, need not have been the same"
+        yield Gate("appended_runs", "flagged", count, 1, says, remedy)
 
 
 def _raised(steps: pd.DataFrame) -> Iterator[Gate]:

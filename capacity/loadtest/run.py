@@ -125,7 +125,10 @@ def read_load_test(folder: Path | str, *, timezone: str | tzinfo) -> LoadTest:
 
 def judge(reading: Reading) -> tuple[Gate, ...]:
     """Give all gates of what was read: the tool's own and those of its steps."""
-    return (*reading.gates, *check_steps(reading.steps, errors_counted=reading.errors_counted))
+    # What the tool's reader found by the requests themselves is the more exact.
+    said = {gate.name for gate in reading.gates if gate.step is None}
+    found = check_steps(reading.steps, errors_counted=reading.errors_counted)
+    return (*reading.gates, *(g for g in found if g.step is not None or g.name not in said))
 
 
 def _files(folder: Path, names: tuple[str, ...], *, where: str) -> list[Path]:

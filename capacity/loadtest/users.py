@@ -145,7 +145,7 @@ def _summed(pieces: list[tuple[Ints, Array]]) -> tuple[Ints, Array]:
 
 
 def model_of(users: Array) -> Literal["open", "closed"]:
-    """Tell from users by second (or as often as they are read), (T,), whether they were set or came of arrivals.
+    """Tell from users by second, or as often as read, (T,), whether their number was set or came of arrivals.
 
     A number that is set stands still, or moves one way for a while; one that comes of arrivals goes to and fro from
     second to second. Where steps are short and users leave between them, their number falls and rises too, but stands

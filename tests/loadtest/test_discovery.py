@@ -111,3 +111,36 @@ def test_a_file_cut_off_gives_what_can_be_read_and_says_where(tmp_path: Path) ->
     assert len(found.reading.steps) >= 2
     assert found.reading.broken
     assert "a.csv.gz after" in found.reading.broken[0].where
+
+
+def test_another_run_in_the_folder_is_called_one(tmp_path: Path) -> None:
+    header = "timeStamp,elapsed,label,responseCode,threadName,success,allThreads"
+    for name, begins_ms, columns in (("a", 1_700_000_000_000, header), ("b", 1_600_000_000_000, header + ",Latency")):
+        more = ",1" if "Latency" in columns else ""
+        rows = [
+            f"{begins_ms + 15_000 * step + k * 100},100,x,200,t 1-{u},true,{users}{more}"
+            for step, users in enumerate((1, 2, 4))
+            for k in range(150)
+            for u in range(users)
+        ]
+        (tmp_path / f"{name}.jtl").write_text("\n".join([columns, *rows]) + "\n")
+    found = discover(tmp_path)
+    assert [f.name for f in found.files] == ["a.jtl"]
+    assert any("b.jtl (jmeter, another run, of 2020-09-13" in said for said in found.left_out)
+
+
+def test_why_a_file_was_left_out_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(vegeta_rows())
+    (tmp_path / "b.jtl").write_text("elapsed,label,success\n1,a,true\n")
+    said = " ".join(discover(tmp_path).left_out)
+    assert "b.jtl" in said
+    assert "no column 'timeStamp'" in said
+
+
+def test_a_large_second_form_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text(vegeta_rows())
+    (tmp_path / "b.json").write_text('{"latencies": {"mean": 1}, "requests": 1, "rate": 5, "throughput": 5}')
+    monkeypatch.setattr("capacity.loadtest.discovery._MOST_BYTES_AGAIN", 10)
+    found = discover(tmp_path)
+    assert [f.name for f in found.files] == ["a.csv"]
+    assert "left out: b.json (vegeta, large, not read: give it by itself)" in found.left_out

@@ -36,3 +36,11 @@ def test_steps_that_answered_nothing_are_not_usable() -> None:
     found = [g for g in check_steps(to_frame(rows)) if g.name == "too_few_steps"]
     assert [(g.verdict, g.value) for g in found] == [("bounded", 0)]
     assert "nothing is known" in found[0].says
+
+
+def test_steps_hours_apart_are_not_of_one_run() -> None:
+    rows = closed_rows((2, 4, 8, 12), (20.0, 40.0, 79.0, 115.0))
+    together = [row | {"begins_s": 70.0 * i} for i, row in enumerate(rows)]
+    assert named(together, "appended_runs") == []
+    apart = [row | {"begins_s": 70.0 * i + 90_000.0 * (i > 1)} for i, row in enumerate(rows)]
+    assert named(apart, "appended_runs") == [("flagged", None)]

@@ -49,7 +49,7 @@ def csv_rows(path: Path, found: Found, breaks: Breaks) -> Iterator[Rows]:
 
 
 def _note_layout(layout: Layout, found: Found) -> None:
-    said = {",": "", ";": ", cells end with ;", "\t": ", cells end with tabs", "|": ", cells end with |"}
+    said = {",": "", ";": ", separated by ;", "\t": ", separated by tabs", "|": ", separated by |"}
     if layout.headless:
         found.notes.append(f"no header line: the rows have JMeter's {len(layout.columns)} default columns")
     else:

@@ -35,9 +35,13 @@ _DEFAULTS = (
     (*_BEFORE, "failureMessage", "bytes", "grpThreads", "allThreads", "URL", "Latency", "IdleTime", "Connect"),
     (*_BEFORE, "failureMessage", "bytes", "sentBytes", "grpThreads", "allThreads", "Latency", "IdleTime", "Connect"),
     (*_BEFORE, "failureMessage", "bytes", "grpThreads", "allThreads", "Latency", "IdleTime", "Connect"),
+    (*_BEFORE, "failureMessage", "bytes", "grpThreads", "allThreads", "Latency", "IdleTime"),
+    (*_BEFORE, "bytes", "grpThreads", "allThreads", "Latency", "IdleTime"),
+    (*_BEFORE, "bytes", "grpThreads", "allThreads", "Latency"),
     (*_BEFORE, "bytes", "Latency"),
 )
-"""The columns that JMeter writes by default: 5.x and 4.0 to 2.13 with URLs, without, and before 2.13."""
+"""The columns that JMeter writes by default: 5.x and 4.0 to 3.2 with URLs, without, 3.1 and 3.0, 2.13 and 2.12, and
+before."""
 
 _COUNTS = frozenset({"bytes", "sentBytes", "grpThreads", "allThreads", "Latency", "IdleTime", "Connect"})
 _BARE_ROW = re.compile(rb"^\d{12,13}([,;\t|])\d+\1")
