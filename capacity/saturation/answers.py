@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from capacity.catalog import Service
 from capacity.lessons import Lessons
-from capacity.saturation.combine import Common, EnvironmentRatio, combine, raise_to
+from capacity.saturation.bounds import beyond, raise_to
+from capacity.saturation.combine import Common, EnvironmentRatio, combine
 from capacity.saturation.drift import Drift
 from capacity.saturation.production import Proven
-from capacity.saturation.runs import RunCapacity, beyond
+from capacity.saturation.runs import RunCapacity
 from capacity.saturation.scaling import FleetScaling, efficiency
 
 Array = NDArray[np.float64]

@@ -190,26 +190,3 @@ def _scaling(
 def _years_ago(runs: Sequence[RunCapacity]) -> Array:
     when = np.array([r.started_s for r in runs])
     return np.asarray((np.nanmax(when) - when) / _YEAR_S if np.isfinite(when).any() else when)
-
-
-def raise_to(samples: Array, lower_qps: float, *, upper_qps: float, rng: np.random.Generator) -> tuple[Array, float]:
-    """Condition samples on a load that production has proven.
-
-    Returns
-    -------
-    tuple
-        Samples at or above the bound, and the share that was below it. What survives is drawn again in place of what
-        did not; where hardly anything survives, the bound itself and the stated rule beyond it take over.
-    """
-    below = samples < lower_qps
-    share = float(below.mean())
-    if share == 0.0:
-        return samples, share
-    if share > 0.9:
-        from capacity.saturation.runs import beyond
-
-        return beyond(np.full_like(samples, lower_qps), upper_qps=upper_qps, rng=rng), share
-    kept = samples[~below]
-    raised = samples.copy()
-    raised[below] = rng.choice(kept, size=int(below.sum()))
-    return raised, share

@@ -12,19 +12,16 @@ from capacity.display.figures import (
     GREY,
     INK,
     PURPLE,
-    SKY,
     VERMILION,
     Chart,
     draw_band,
     label_line,
-    label_lines,
     new_figure,
     number_axis,
 )
 from capacity.display.numbers import format_qps
 from capacity.loadtest.figure import draw_all_answered, latency_axis, scatter_verdicts
-from capacity.saturation.families import FAMILIES
-from capacity.saturation.fit import CurveFit, fit_curve
+from capacity.saturation.curve_figure import compare, compared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +31,6 @@ if TYPE_CHECKING:
 
 _EVIDENCE = {"measured": BLUE, "bounded": PURPLE, "production": GREEN, "sla": GREY}
 _MOST_BARS = 40
-_MOST_CURVES = 3
-_LEAST_WEIGHT = 0.02
 
 
 def saturation(curves: Curves, service: str) -> Chart:
@@ -55,7 +50,7 @@ def saturation(curves: Curves, service: str) -> Chart:
         panels = list(figure.subplots(2, 2).flat if apart else figure.subplots(1, 3))
         _throughput(panels[0], points)
         if fit is not None:
-            _compare(panels[2] if apart else panels[0], fit)
+            compare(panels[2] if apart else panels[0], fit)
         _latency(panels[1], curves, service, points)
     said = _distribution(panels[-1], curves, service, samples, per=per)
     title = f"{service}: {said} requests/s {per}, {curves.evidence[service]}"
@@ -67,7 +62,7 @@ def saturation(curves: Curves, service: str) -> Chart:
     troubled = int((points["verdict"] != "ok").sum())
     alt = (
         f"Panels for {service}: throughput against load at {len(points)} steps ({troubled} with a gate against them), "
-        f"latency against load with the objective's line, {_compared(fit)}capacity per instance as a distribution: "
+        f"latency against load with the objective's line, {compared(fit)}capacity per instance as a distribution: "
         f"{said}."
     )
     return Chart(figure, title, alt, frame, units)
@@ -81,47 +76,6 @@ def _throughput(axes: Axes, points: pd.DataFrame) -> None:
     scatter_verdicts(axes, points, "achieved_qps")
     draw_all_answered(axes, points)
     axes.set_ylim(bottom=0)
-
-
-def _compared(fit: CurveFit | None) -> str:
-    if fit is None:
-        return ""
-    return "curves compared (" + ", ".join(f"{name} {weight:.0%}" for name, weight in _rivals(fit)) + "), "
-
-
-def _rivals(fit: CurveFit) -> list[tuple[str, float]]:
-    """Families by their weight, the chosen one always among them."""
-    ranked = sorted(fit.weights.items(), key=lambda item: (item[0] != fit.family, -item[1]))
-    return [(n, w) for n, w in ranked if n == fit.family or w >= _LEAST_WEIGHT][:_MOST_CURVES]
-
-
-def _compare(axes: Axes, fit: CurveFit) -> None:
-    """Draw the curves that competed over the points, the chosen one with its 90 % band."""
-    axes.set_xlabel("requests under way per instance")
-    axes.set_ylabel("requests/s per instance")
-    number_axis(axes.yaxis)
-    x = np.linspace(fit.load.min(), fit.load.max(), 120)
-    low, high = _band(fit, x)
-    if np.isfinite(low).all():
-        draw_band(axes, x, low, high, coverage=0.9, color=SKY)
-    labels = []
-    for (name, weight), color in zip(_rivals(fit), (SKY, GREEN, PURPLE), strict=False):
-        curve = fit if name == fit.family else fit_curve(fit.load, fit.throughput, family=name)
-        y = curve.predict(x)
-        axes.plot(x, y, color=color, linewidth=1.4 if curve is fit else 1.0, linestyle="-" if curve is fit else "--")
-        labels.append((float(x[-1]), float(y[-1]), f"{name} {weight:.0%}", color))
-    if not axes.collections or len(axes.collections) < 2:
-        axes.scatter(fit.load, fit.throughput, color=BLUE, s=22, zorder=3)
-    axes.set_ylim(bottom=0)
-    label_lines(axes, labels)
-
-
-def _band(fit: CurveFit, load: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    drawn = fit.draws(200)
-    family = FAMILIES[fit.family]
-    values = family.predict(drawn, np.tile(load, (len(drawn), 1)))
-    low, high = np.quantile(values, [0.05, 0.95], axis=0)
-    return low, high
 
 
 def _latency(axes: Axes, curves: Curves, service: str, points: pd.DataFrame) -> None:

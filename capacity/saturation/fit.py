@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from capacity.errors import InputError, Problem, did_you_mean
 from capacity.result import Result
 from capacity.saturation.compete import Contest
+from capacity.saturation.curve_intervals import PEAK, interval_frame, parameter_ends, peak_draws, predicted_draws
 from capacity.saturation.families import FAMILIES
 from capacity.saturation.points import checked_points
 from capacity.saturation.resample import parameter_draws
 from capacity.saturation.stack import StackFit, fit_stack, relative_misfit
-from capacity.saturation.uncertainty import bend_past_end, misfit_of_shape, shape_error
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from capacity.display.figures import Chart
 
 Array = NDArray[np.float64]
 
@@ -115,22 +117,17 @@ class CurveFit(Result):
         """
         import pandas as pd
 
-        _check_level(level)
-        family = FAMILIES[self.family]
-        drawn = self.draws(n, seed=seed)
-        if np.isnan(drawn).all():
-            bounds = np.array([family.low, family.high(self.load[None, :])[0]])
-        else:
-            bounds = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="nearest")
-            bounds = np.stack([np.minimum(bounds[0], self._vector[0]), np.maximum(bounds[1], self._vector[0])])
+        family, drawn = FAMILIES[self.family], self.draws(n, seed=seed)
+        low, high = parameter_ends(family, drawn[None], self._vector, self.load[None], level=level)
         index = pd.Index(family.parameters, name="parameter")
-        return pd.DataFrame({"low": bounds[0], "high": bounds[1]}, index=index)
+        return pd.DataFrame({"low": low[0], "high": high[0]}, index=index)
 
     def predict_interval(self, load: ArrayLike, *, level: float = 0.9, n: int = 400, seed: int = 0) -> pd.DataFrame:
         """Interval of the curve's throughput at any loads, with what is not known of its shape.
 
         Every family that competed is drawn by its weight; each is wrong by its misfit of shape among the points and by
-        its held-out error for every doubling of load past the last one, where it may also bend as no point shows.
+        its held-out error for every doubling of load past the last one, where it may also bend as no point shows. With
+        too few points to hide any, a curve past the last one may go anywhere between standing still and proportion.
 
         Returns
         -------
@@ -144,13 +141,8 @@ class CurveFit(Result):
         >>> far < inside < 1.0
         True
         """
-        import pandas as pd
-
-        _check_level(level)
         at = np.atleast_1d(np.asarray(load, dtype=float))
-        drawn = np.concatenate(list(self._predicted(at, n=n, seed=seed)))
-        bounds = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="nearest")
-        return pd.DataFrame({"low": bounds[0], "high": bounds[1]}, index=pd.Index(at, name="load"))
+        return interval_frame(predicted_draws(self, at, n=n, seed=seed), at, name="load", level=level)
 
     def peak_interval(self, *, level: float = 0.9, n: int = 400, seed: int = 0) -> pd.DataFrame:
         """Interval of the peak over every family that competed, by weight.
@@ -159,6 +151,7 @@ class CurveFit(Result):
         -------
         pandas.DataFrame
             Indexed by ``peak_load`` and ``peak_throughput``, columns ``low`` and ``high``; ``inf`` where it may be.
+            With too few points to hide any from the curve nothing bounds the peak from above.
 
         Examples
         --------
@@ -167,48 +160,13 @@ class CurveFit(Result):
         >>> low <= fit.peak_throughput <= high
         True
         """
-        import pandas as pd
+        return interval_frame(peak_draws(self, n=n, seed=seed), PEAK, name="peak", level=level)
 
-        _check_level(level)
-        rng = np.random.default_rng(seed)
-        pairs = []
-        for fit, count in self._sharing(n):
-            theta = fit.draws(count, seed=int(rng.integers(2**32)))
-            if np.isnan(theta).any():
-                pairs.append(np.stack([np.tile([float(fit.load[0]), np.inf], count), np.tile([0.0, np.inf], count)]))
-                continue
-            peaks = np.stack(FAMILIES[fit.family].peak(theta))
-            # What a curve says of the top it has shown at high points that were hidden from it.
-            held_out = self.held_out_error.get(fit.family, fit.misfit)
-            wrong = shape_error(fit.load[-1:], fit.load, misfit=held_out, held_out=held_out)
-            peaks[1] *= np.exp(wrong * rng.standard_normal(count))
-            pairs.append(peaks)
-        share = [(1 - level) / 2, (1 + level) / 2]
-        bounds = np.quantile(np.concatenate(pairs, axis=1), share, axis=1, method="nearest")
-        index = pd.Index(["peak_load", "peak_throughput"], name="peak")
-        return pd.DataFrame({"low": bounds[0], "high": bounds[1]}, index=index)
+    def plot(self) -> Chart:
+        """Draw the points, the curves that competed, and the 90 % interval of the throughput."""
+        from capacity.saturation.curve_figure import curve
 
-    def _sharing(self, n: int) -> list[tuple[CurveFit, int]]:
-        """Every family that has a share of n draws, fitted, with its share."""
-        if len(self.weights) == 1:
-            return [(self, n)]
-        shares = {name: round(n * w) for name, w in self.weights.items() if round(n * w) > 0}
-        fits = {name: self if name == self.family else _alone(self, name) for name in shares}
-        return [(fits[name], count) for name, count in shares.items()]
-
-    def _predicted(self, at: Array, *, n: int, seed: int) -> Iterator[Array]:
-        rng = np.random.default_rng(seed)
-        for fit, count in self._sharing(n):
-            theta = fit.draws(count, seed=int(rng.integers(2**32)))
-            if np.isnan(theta).any():
-                yield np.tile([[0.0], [np.inf]], (count, len(at)))
-                continue
-            values = FAMILIES[fit.family].rough(theta, np.tile(at, (count, 1)))
-            held_out = self.held_out_error.get(fit.family, fit.misfit)
-            shape = misfit_of_shape(fit.predict(fit.load), fit.residuals())
-            wrong = shape_error(at, fit.load, misfit=shape, held_out=held_out)
-            bend = bend_past_end(at, fit.load, fit.throughput, rng=rng, n=count)
-            yield values * np.exp(bend + wrong * rng.standard_normal((count, 1)))
+        return curve(self)
 
     def summary(self) -> str:
         """Say the curve in one line."""
@@ -225,17 +183,6 @@ class CurveFit(Result):
         return pd.DataFrame(
             {"load": self.load, "throughput": self.throughput, "fitted": fitted, "relative_error": error}
         )
-
-
-def _check_level(level: float) -> None:
-    if not 0.0 < level < 1.0:
-        raise InputError(
-            "the level of an interval is a share", problems=[Problem("level", repr(level), "between 0 and 1")]
-        )
-
-
-def _alone(fit: CurveFit, name: str) -> CurveFit:
-    return curve_of(fit_stack(fit.load[None], fit.throughput[None], family=name), 0)
 
 
 def fit_curve(load: ArrayLike, throughput: ArrayLike, *, family: str | None = None) -> CurveFit:
@@ -271,8 +218,8 @@ def fit_curve(load: ArrayLike, throughput: ArrayLike, *, family: str | None = No
     ----------
     .. [1] N. J. Gunther, "Guerrilla Capacity Planning", 2007 (the data: SPEC SDM91).
     """
-    x, y = checked_points(load, throughput)
     check_family(family)
+    x, y = checked_points(load, throughput, family=family)
     fit = curve_of(fit_stack(x[None, :], y[None, :], family=family), 0)
     needed = len(FAMILIES[fit.family].parameters)
     if len(np.unique(x)) < needed:

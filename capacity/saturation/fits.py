@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from capacity.errors import InputError, Problem, UsageError, did_you_mean
 from capacity.result import Result
+from capacity.saturation.curve_intervals import parameter_ends, peaks_of, tails
 from capacity.saturation.families import FAMILIES
 from capacity.saturation.fit import CurveFit, check_family, curve_of
-from capacity.saturation.long_form import MOST_SHOWN, read_points
+from capacity.saturation.points import MOST_SHOWN, read_points
 from capacity.saturation.resample import parameter_draws
 from capacity.saturation.stack import StackFit, fit_stack
 
@@ -95,10 +96,6 @@ class CurveFits(Result):
         """
         import pandas as pd
 
-        if not 0.0 < level < 1.0:
-            raise InputError(
-                "the level of an interval is a share", problems=[Problem("level", repr(level), "between 0 and 1")]
-            )
         parts = [_intervals(rows, stack, level=level, n=n, seed=seed) for rows, stack in self._stacks]
         row, name, low, high = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         order = np.argsort(row, kind="stable")
@@ -157,7 +154,7 @@ def fit_curves(points: Any, *, family: str | None = None) -> CurveFits:
     (96.5, 'usl')
     """
     check_family(family)
-    names, code, load, throughput = read_points(points)
+    names, code, load, throughput = read_points(points, family=family)
     order = np.lexsort((load, code))
     code, load, throughput = code[order], load[order], throughput[order]
     count = np.bincount(code, minlength=len(names))
@@ -215,7 +212,6 @@ def _intervals(
     rows: Ints, stack: StackFit, *, level: float, n: int, seed: int
 ) -> tuple[Ints, NDArray[Any], Array, Array]:
     """Rows, parameter names, low and high ends of one stack's intervals."""
-    tails = [(1 - level) / 2, (1 + level) / 2]
     count = len(stack.load)
     peak_load, peak = np.full((count, n), np.nan), np.full((count, n), np.nan)
     turn = _turns(stack, n)
@@ -226,18 +222,17 @@ def _intervals(
             continue
         load = stack.load[at]
         drawn = parameter_draws(one, stack.parameters[name][at], load, stack.throughput[at], n=n, seed=seed)
-        ends = np.quantile(drawn, tails, axis=1, method="nearest")
+        ends = parameter_ends(one, drawn, stack.parameters[name][at], load, level=level)
         unknown = np.asarray(np.isnan(drawn).any(axis=(1, 2)))
-        ends[0][unknown], ends[1][unknown] = np.array(one.low), one.high(load)[unknown]
         own = stack.winner[at] == k
         found += [(rows[at[own]], p, ends[0][own, j], ends[1][own, j]) for j, p in enumerate(one.parameters)]
-        each = one.peak(drawn.reshape(len(at) * n, -1))
+        each = peaks_of(one, drawn.reshape(len(at) * n, -1), np.repeat(load, n, axis=0)).T
         mine = turn[at] == k
         for every, place in ((peak_load, each[0]), (peak, each[1])):
             values = np.where(unknown[:, None], np.nan, np.asarray(place).reshape(len(at), n))
             every[at] = np.where(mine, values, every[at])
     for label, values in (("peak_load", peak_load), ("peak_throughput", peak)):
-        low, high = np.quantile(values, tails, axis=1, method="nearest")
+        low, high = np.quantile(values, tails(level), axis=1, method="nearest")
         none = np.isnan(low)
         found.append((rows, label, np.where(none, 0.0, low), np.where(none, np.inf, high)))
     at_rows, labels, lows, highs = zip(*found, strict=True)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from capacity.catalog import Catalog
 from capacity.loadtest import LoadTest
 from capacity.saturation.fit import StackRow
-from capacity.saturation.runs import RunCapacity, curve_points, run_capacity, to_steps
+from capacity.saturation.run_steps import curve_points, to_steps
+from capacity.saturation.runs import RunCapacity, run_capacity
 from capacity.saturation.stack import fit_stack
 from capacity.saturation.steps import Steps
 

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_LOST = 3.0
+UNTOLD = 0.5 * float(np.log(2.0))
+"""Log error a doubling of load of a curve from which no point was hidden: load gives nothing more or as much again."""
+LOST = 3.0
 """Log standard deviation, a factor of 20, from which on a curve says nothing whatever it says."""
 
 
@@ -46,7 +48,7 @@ def shape_error(at: Array, load: Array, *, misfit: float, held_out: float) -> Ar
     [0.01, 0.051]
     """
     doublings = np.maximum(np.log2(np.maximum(at, 1e-300) / load[-1]), 0.0)
-    return np.asarray(np.minimum(np.hypot(misfit, held_out * doublings), _LOST))
+    return np.asarray(np.minimum(np.hypot(misfit, held_out * doublings), LOST))
 
 
 def bend_past_end(at: Array, load: Array, throughput: Array, *, rng: np.random.Generator, n: int) -> Array:

@@ -48,6 +48,98 @@ def test_published_series(shared_data) -> None:  # type: ignore[no-untyped-def]
     assert fit_curve(shuffled["load"], shuffled["throughput"], family="usl").alpha == pytest.approx(fit.alpha, rel=1e-9)
 
 
+PUBLISHED = {
+    # α, β, γ by least squares on throughput: the booklet's forecast from ten of the 32 points, and Gunther's examples.
+    "first ten of Cisco": (
+        range(1, 11),
+        [955.16, 1878.91, 2688.01, 3548.68, 4315.54, 5130.43, 5931.37, 6531.08, 7219.8, 7867.61],
+        (0.01700277, 4.465392e-4, 938.3793),
+    ),
+    "memcached": (
+        [2, 4, 6, 8, 10, 12],
+        [152.22, 242.49, 278.63, 269.67, 250.36, 241.69],
+        (0.03049778, 0.02140612, 82.01863),
+    ),
+    "memcached 1.2.8": (
+        [1, 2, 4, 6, 8, 10, 12],
+        [81.91, 144.01, 239.38, 285.82, 286.08, 258.10, 239.96],
+        (0.0, 0.02128463, 76.72631),
+    ),
+    "Varnish": (
+        [1, 2, 5, 10, 25, 50, 75, 100, 150, 250, 300, 400],
+        [1.4, 2.7, 6.4, 12.8, 32, 64, 98, 131, 197, 320, 392, 518],
+        (1.457859e-5, 0.0, 1.302896),
+    ),
+    "raytracer without its first point": (
+        [4, 8, 12, 16, 20, 24, 28, 32, 48, 64],
+        [78, 130, 170, 190, 210, 220, 245, 255, 280, 310],
+        (0.06026631, 0.0, 22.75312),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_examples_to_four_digits(name: str) -> None:
+    load, throughput, expected = PUBLISHED[name]
+    fit = fit_curve(list(load), throughput, family="usl")
+    assert [fit.alpha, fit.beta, fit.gamma] == pytest.approx(expected, rel=5e-5)
+
+
+def test_no_bound_is_no_bound_and_not_a_large_number() -> None:
+    """Points without noise on a simpler curve: what the richer one adds is nothing, and its peak is nowhere."""
+    load = [1, 2, 4, 8, 16, 32]
+    line = [10.0 * n for n in load]
+    bent = [10.0 * n / (1 + 0.05 * (n - 1)) for n in load]
+    assert fit_curve(load, line, family="amdahl").peak_throughput == math.inf
+    assert fit_curve(load, line, family="usl").peak_throughput == math.inf
+    assert fit_curve(load, bent, family="usl").peak_load == math.inf
+    assert fit_curve(load, bent, family="usl").peak_throughput == pytest.approx(200.0, rel=1e-6)
+    for family in ("pool", "mmc"):
+        fit = fit_curve(load, line, family=family)
+        assert fit.c == math.inf
+        assert fit.predict([64.0]) == pytest.approx([640.0], rel=1e-3)
+        assert fit.interval().loc["c"].tolist() == [32.0, math.inf]
+        assert fit.peak_interval().loc["peak_throughput"].tolist() == pytest.approx([320.0, math.inf], rel=1e-3)
+
+
+def test_the_kind_of_array_does_not_matter() -> None:
+    load, served = [1, 2, 4, 8, 16], [10, 19, 35, 60, 70]
+    expected = fit_curve(load, served, family="usl").parameters
+    shuffled = pd.Series(served[::-1], index=[9, 8, 7, 7, 7])
+    for arrays in (
+        (tuple(load), np.array(served, dtype=np.int16)),
+        (np.array(load, dtype=np.uint8), pd.array(served, dtype="Int64")),
+        (pd.Series(load[::-1], index=list("zyxwv")), shuffled),
+        (np.ma.masked_array(load), served),
+    ):
+        assert fit_curve(*arrays, family="usl").parameters == pytest.approx(expected, rel=1e-9)  # type: ignore[arg-type]
+
+
+def test_a_test_that_served_nothing_but_once_is_fitted_all_the_same() -> None:
+    for family in (None, "linear", "amdahl", "usl", "pool", "mmc"):
+        fit = fit_curve([1, 2, 4, 8, 16], [0, 0, 0, 0, 5], family=family)
+        assert np.isfinite(fit.predict([1, 16])).all()
+        assert not fit.peak_interval(n=50).isna().any().any()
+
+
+def test_a_curve_from_which_no_point_could_be_hidden_promises_nothing_past_its_points() -> None:
+    fit = fit_curve([1, 2, 3], [10, 19, 27])
+    low, high = fit.peak_interval().loc["peak_throughput"]
+    assert low <= 28.0
+    assert high == math.inf
+    doubled = fit.predict_interval([6.0]).iloc[0]
+    assert doubled["low"] < 32.0
+    assert doubled["high"] > 54.0
+
+
+def test_a_fit_draws_its_points_and_its_band() -> None:
+    chart = fit_curve(*SPECSDM91).plot()
+    assert "7 loads from 1 to 216" in chart.alt
+    assert list(chart.frame["load"]) == SPECSDM91[0]
+    assert b"<svg" in chart.to_svg()
+    assert "pool" in fit_curve(*SPECSDM91)._repr_html_()
+
+
 @pytest.mark.parametrize(("c", "a"), [(1, 0.5), (2, 1.0), (5, 3.0), (16, 14.2), (100, 95.0)])
 def test_erlang_against_the_sums(c: int, a: float) -> None:
     terms = [a**k / math.factorial(k) for k in range(c + 1)]
@@ -158,6 +250,9 @@ def test_as_many_parameters_as_points_know_nothing_of_their_error() -> None:
         ([1, 2], ["a", 2], None, "numbers"),
         ([1, 1, 1], [5, 5, 5], "usl", "3 or more"),
         ([1, 2, 3], [1, 2, 3], "ulsl", "did you mean 'usl'"),
+        ([10, 20, 40, 80], [1, 2, 4, 8], "utilization", r"load\[3\]: got 80, expected a CPU fraction"),
+        (np.ma.masked_array([1.0, 2.0, 4.0], mask=[0, 1, 0]), [1, 2, 4], None, r"load\[1\]: got nan"),
+        ([1, -2, math.nan], [1, 2, 3], None, r"load\[1\].*-2[\s\S]*load\[2\]: got nan"),
     ],
 )
 def test_unusable_arrays_are_told(load, throughput, family, said) -> None:  # type: ignore[no-untyped-def]

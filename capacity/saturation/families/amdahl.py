@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.saturation.families.family import Array, Family, slope
+from capacity.saturation.families.family import Array, Family, negligible, slope
 
 _SHARES = (0.02, 0.2, 1.0, 5.0, 25.0, 1e3)
 """Starts by how much the heaviest load would be slowed by contention."""
@@ -63,3 +63,9 @@ class Amdahl(Family):
         alpha, gamma = parameters[:, 0], parameters[:, 1]
         limit = np.divide(gamma, alpha, out=np.full(len(parameters), np.inf), where=alpha > 0)
         return np.full(len(parameters), np.inf), limit
+
+    def settle(self, parameters: Array, load: Array) -> Array:
+        """See `Family.settle`."""
+        settled = parameters.copy()
+        settled[negligible(settled[:, 0] * (load.max(axis=1) - 1.0), load), 0] = 0.0
+        return settled

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+_NOTHING = 1e-9
+"""Share of throughput that no measurement tells from nothing."""
+
 
 class Family(ABC):
     """A family of curves X(N): throughput in requests a second against a load.
@@ -58,9 +61,18 @@ class Family(ABC):
         return parameters
 
 
+def negligible(effect: Array, load: Array, *, of: Array | float = 1.0) -> NDArray[np.bool_]:
+    """Whether what slows the heaviest load by ``effect`` (B,) is none to any measurement, (B,)."""
+    return np.asarray((effect < _NOTHING * of) & (load.max(axis=1) > 1.0))
+
+
 def slope(load: Array, throughput: Array) -> Array:
-    """Throughput per unit of load at the lightest load, (B,): the first guess of every family's scale."""
+    """Throughput per unit of load at the lightest load, (B,): the first guess of every family's scale, above 0.
+
+    Throughput is in units in which the largest is near one; of points that are left out none may have served anything.
+    """
     first = np.argmin(np.where(load > 0, load, np.inf), axis=1)
     rows = np.arange(load.shape[0])
-    least = 1e-6 * np.max(throughput / np.maximum(load, 1e-300), axis=1)
+    each = np.max(throughput / np.maximum(load, 1e-300), axis=1)
+    least = 1e-6 * np.maximum(each, 1.0 / np.maximum(load.max(axis=1), 1e-300))
     return np.asarray(np.maximum(throughput[rows, first] / np.maximum(load[rows, first], 1e-300), least))

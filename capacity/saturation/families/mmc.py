@@ -15,6 +15,8 @@ _ROWS, _ROW_STEP = 320, 0.0505  # up to ten million servers
 _SHARP = 0.02
 _COLUMNS = np.linspace(-7.0, 7.0, 401)
 _STEP = 1e-4
+_UNSEEN = 2e-4
+"""Share of time spent waiting that the table does not tell from none."""
 
 
 class MMc(Family):
@@ -23,7 +25,7 @@ class MMc(Family):
     Parameters
     ----------
     c
-        Servers, 1 or more, need not be whole.
+        Servers, 1 or more, need not be whole; ``inf`` where half were idle, or nobody waited, at any load.
     service_s
         Mean service time, seconds. Throughput approaches c / service_s and never reaches it.
 
@@ -47,15 +49,16 @@ class MMc(Family):
 
     def predict(self, parameters: Array, load: Array) -> Array:
         """See `Family.predict`."""
-        c, service = parameters[:, :1], parameters[:, 1:2]
+        c, service = np.where(np.isinf(parameters[:, :1]), 1.0, parameters[:, :1]), parameters[:, 1:2]
         number = mean_in_system(c, _RHO * c)
         used = _interpolate(load, number, np.broadcast_to(_RHO, number.shape))
-        return used * c / service
+        return np.where(np.isinf(parameters[:, :1]), load, used * c) / service
 
     def rough(self, parameters: Array, load: Array) -> Array:
         """See `Family.rough`: reads utilization from a table, to about one part in ten thousand."""
-        c = np.maximum(parameters[:, :1], 1.0)
-        return _used(np.log(c), load / c) * c / parameters[:, 1:2]
+        unseen = np.isinf(parameters[:, :1])
+        c = np.where(unseen, 1.0, np.maximum(parameters[:, :1], 1.0))
+        return np.where(unseen, load, _used(np.log(c), load / c) * c) / parameters[:, 1:2]
 
     def slopes(self, parameters: Array, load: Array, at: Array) -> Array:
         """See `Family.slopes`; by the table, as `rough` is."""
@@ -79,6 +82,15 @@ class MMc(Family):
     def peak(self, parameters: Array) -> tuple[Array, Array]:
         """See `Family.peak`."""
         return np.full(len(parameters), np.inf), parameters[:, 0] / parameters[:, 1]
+
+    def settle(self, parameters: Array, load: Array) -> Array:
+        """Say that servers of whom half were always idle were not counted, nor those at whom nobody ever waited."""
+        settled, most = parameters.copy(), self.high(load)[:, 0]
+        top = load.max(axis=1, keepdims=True)
+        at_work = self.rough(np.stack([settled[:, 0], np.ones(len(settled))], axis=1), top)
+        all_at_work = at_work >= top * (1 - _UNSEEN)
+        settled[:, 0] = np.where((settled[:, 0] >= most * (1 - 1e-6)) | all_at_work[:, 0], np.inf, settled[:, 0])
+        return settled
 
 
 @cache

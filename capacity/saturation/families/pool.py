@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.saturation.families.family import Array, Family
+from capacity.saturation.families.family import Array, Family, negligible
 
 
 class Pool(Family):
@@ -75,6 +75,8 @@ class Pool(Family):
     def settle(self, parameters: Array, load: Array) -> Array:
         """Say that a pool as large as the largest load was never seen to be full: its size is unknown."""
         settled = parameters.copy()
+        slowed = settled[:, 2] * (load.max(axis=1) - 1.0)
+        settled[negligible(slowed, load, of=settled[:, 1]), 2] = 0.0
         settled[:, 0] = np.where(settled[:, 0] >= load.max(axis=1) * (1 - 1e-6), np.inf, settled[:, 0])
         return settled
 
@@ -83,9 +85,9 @@ def _held(load: Array, throughput: Array, c: Array) -> Array:
     """Parameters (B, 3) for a given size of the pool: a slot is then held for min(N, c)/X = S + κ(N − 1), a line."""
     inside = np.minimum(load, c[:, None])
     others = np.maximum(load - 1.0, 0.0)
-    held = inside / np.maximum(throughput, 1e-9 * throughput.max(axis=1, keepdims=True))
+    held = inside / np.maximum(throughput, 1e-9 * np.maximum(throughput.max(axis=1, keepdims=True), 1e-3))
     # Errors of throughput are alike; an error of the time held is worse by the square of throughput.
-    weight = (throughput**2 / inside) ** 2
+    weight = (throughput**2 / inside) ** 2 + 1e-30
     total = weight.sum(axis=1)
     x, y = (weight * others).sum(axis=1) / total, (weight * held).sum(axis=1) / total
     wide = (weight * (others - x[:, None]) ** 2).sum(axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.saturation.families.family import Array, Family, slope
+from capacity.saturation.families.family import Array, Family, negligible, slope
 
 _SHARES = (0.02, 0.2, 1.0, 5.0, 25.0)
 """Starts by how much the heaviest load would be slowed by contention."""
@@ -78,3 +78,10 @@ class USL(Family):
             limit = np.where(alpha > 0, gamma / alpha, np.inf)
         at = self.predict(parameters, np.where(np.isfinite(load), load, 1.0)[:, None])[:, 0]
         return load, np.where(beta > 0, at, limit)
+
+    def settle(self, parameters: Array, load: Array) -> Array:
+        """See `Family.settle`."""
+        settled, others = parameters.copy(), load.max(axis=1) - 1.0
+        settled[negligible(settled[:, 0] * others, load), 0] = 0.0
+        settled[negligible(settled[:, 1] * others * load.max(axis=1), load), 1] = 0.0
+        return settled
