@@ -71,7 +71,7 @@ def compare(axes: Axes, fit: CurveFit) -> None:
         y = one.predict(x)
         axes.plot(x, y, color=color, linewidth=1.4 if one is fit else 1.0, linestyle="-" if one is fit else "--")
         labels.append((float(x[-1]), float(y[-1]), f"{name} {weight:.0%}", color))
-    label_lines(axes, labels)
     if not axes.collections or len(axes.collections) < 2:
         axes.scatter(fit.load, fit.throughput, color=BLUE, s=22, zorder=3)
     axes.set_ylim(bottom=0)
+    label_lines(axes, labels)
