@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from capacity.workspace import Workspace
 
 _COLUMNS = [
-    "order", "service", "starts_at", "ends_at", "target_qps", "holds_qps", "top_qps", "instances", "steps", "minutes",
+    "order", "service", "starts_at", "minutes", "target_qps", "holds_qps", "top_qps", "instances",
     "tightest_downstream",
 ]  # fmt: skip
 
