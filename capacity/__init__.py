@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from capacity.catalog import Catalog, Service
     from capacity.demo import make_company
     from capacity.errors import CapacityError, InfeasibleError, InputError, NotCoveredError
-    from capacity.flow import plan_promotion, review_promotion
+    from capacity.flow import next_load_tests, plan_promotion, review_promotion
     from capacity.forecast import backtest_demand, forecast_demand, forecast_panel
     from capacity.history import DailyActivity, Traffic
     from capacity.lessons import Lesson, Lessons
@@ -61,6 +61,7 @@ _HOMES = {
     "forecast_peaks": "capacity.peaks",
     "make_company": "capacity.demo",
     "make_plan": "capacity.plan",
+    "next_load_tests": "capacity.flow",
     "plan_load_tests": "capacity.staircase",
     "plan_promotion": "capacity.flow",
     "rehearse": "capacity.rehearsal",
@@ -96,6 +97,7 @@ __all__ = [
     "forecast_peaks",
     "make_company",
     "make_plan",
+    "next_load_tests",
     "plan_load_tests",
     "plan_promotion",
     "rehearse",

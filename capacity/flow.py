@@ -3,9 +3,10 @@
 Whoever reads these functions has seen the program.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from capacity.errors import NotCoveredError
 from capacity.settings import WhatIf
 from capacity.workspace import Workspace
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from capacity.plan import Plan
     from capacity.rehearsal import Rehearsal
     from capacity.retrospective import Review
+    from capacity.staircase import LoadTestPlan
 
 
 def _quietly(step: str) -> None:
@@ -78,6 +80,62 @@ def plan_promotion(
     )
     on_step("Rehearsing the plan")
     return plan, rehearse(plan, faults=["zone-loss"] if what_if.zone_losses else [])
+
+
+def next_load_tests(
+    ws: Workspace, promotion_id: str, *, mocked: Sequence[str] = (), on_step: Callable[[str], None] = _quietly
+) -> "LoadTestPlan":
+    """Plan the load tests before a promotion, from its forecast and from what is known of capacity.
+
+    Parameters
+    ----------
+    ws
+        The company's folder, as of a day before the promotion.
+    promotion_id
+        Which promotion.
+    mocked
+        Services that the tests replace.
+    on_step
+        Called with what is being done, for a progress display.
+
+    Raises
+    ------
+    NotCoveredError
+        If the data do not cover what is asked, such as a promotion that is over.
+    """
+    from capacity.forecast import forecast_demand
+    from capacity.peaks import forecast_peaks
+    from capacity.saturation import fit_saturation
+    from capacity.staircase import plan_load_tests
+
+    promotion = ws.promotions[promotion_id]
+    services, traffic = ws.services.for_promotion(promotion), ws.traffic()
+    on_step("Forecasting DAU and DAT")
+    demand = forecast_demand(ws.daily_activity(), promotion, promotions=ws.promotions, lessons=ws.lessons)
+    on_step("Forecasting each service's worst second")
+    peaks = forecast_peaks(demand, traffic, services=services, lessons=ws.lessons)
+    on_step("Fitting load tests")
+    curves = fit_saturation(ws.load_tests(), services, traffic=traffic, lessons=ws.lessons)
+    on_step("Finding quiet hours")
+    fleet = _fleet_of_plan(ws, promotion_id)
+    return plan_load_tests(
+        promotion, peaks, curves, services=services, traffic=traffic, promotions=ws.promotions, fleet=fleet,
+        mocked=mocked,
+    )  # fmt: skip
+
+
+def _fleet_of_plan(ws: Workspace, promotion_id: str) -> dict[str, int] | None:
+    """Return the instances of the plan, if there is one, that are left after a zone loss: they share the peak."""
+    try:
+        planned = ws.plan(promotion_id).document["services"]
+    except NotCoveredError:
+        return None
+    left = {}
+    for name, one in planned.items():
+        count, zones = int(one.get("instances") or 0), ws.services[name].zones if name in ws.services else 1
+        if count > 0:
+            left[name] = max(count - -(-count // zones) * ws.risk.zone_losses, 1)
+    return left
 
 
 def review_promotion(ws: Workspace, promotion_id: str, *, on_step: Callable[[str], None] = _quietly) -> "Review":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from capacity.cli.output import common_options, print_json, print_lines, print_table, progress
-from capacity.errors import InputError, NotCoveredError, Problem, UsageError
+from capacity.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
     from capacity.loadtest import LoadTest
@@ -140,8 +140,10 @@ def plan(
 ) -> None:
     """Plan the load tests before PROMOTION: targets, steps, stop rules, windows, order, who is told."""
     from capacity.cli.documents import loadtest_plan_document
+    from capacity.flow import next_load_tests
 
-    planned = _planned(ws, promotion, mocked)
+    with progress("Forecasting DAU and DAT") as step:
+        planned = next_load_tests(ws, promotion, mocked=mocked, on_step=step)
     tests = tuple(planned) if service is None else (planned[ws.services[service].name],)
     files = _write(tests, out) if out is not None else {}
     if as_json:
@@ -171,33 +173,6 @@ def plan(
         click.echo(f"\n{written} files are in {out}; the header of each says how to run it and how to read it back.")
 
 
-def _planned(ws: "Workspace", promotion: str, mocked: tuple[str, ...]) -> "LoadTestPlan":
-    from capacity.forecast import forecast_demand
-    from capacity.peaks import forecast_peaks
-    from capacity.saturation import fit_saturation
-    from capacity.staircase import plan_load_tests
-
-    subject = ws.promotions[promotion]
-    services, traffic = ws.services.for_promotion(subject), ws.traffic()
-    with progress("Forecasting DAU and DAT") as step:
-        demand = forecast_demand(ws.daily_activity(), subject, promotions=ws.promotions, lessons=ws.lessons)
-        step("Forecasting each service's worst second")
-        peaks = forecast_peaks(demand, traffic, services=services, lessons=ws.lessons)
-        step("Fitting load tests")
-        curves = fit_saturation(ws.load_tests(), services, traffic=traffic, lessons=ws.lessons)
-        step("Finding quiet hours")
-        return plan_load_tests(
-            subject,
-            peaks,
-            curves,
-            services=services,
-            traffic=traffic,
-            promotions=ws.promotions,
-            fleet=_fleet(ws, promotion),
-            mocked=mocked,
-        )
-
-
 def _told(planned: "LoadTestPlan") -> list[str]:
     """Say to whom each test matters, one line a person or team."""
     tests: dict[str, list[str]] = {}
@@ -205,20 +180,6 @@ def _told(planned: "LoadTestPlan") -> list[str]:
         for told in test.told:
             tests.setdefault(told.who, []).append(f"{test.order} {test.service}")
     return [f"{who}: {', '.join(names)}" for who, names in tests.items()]
-
-
-def _fleet(ws: "Workspace", promotion: str) -> dict[str, int] | None:
-    """Return the instances of the plan, if there is one, that are left after a zone loss: they share the peak."""
-    try:
-        planned = ws.plan(promotion).document["services"]
-    except NotCoveredError:
-        return None
-    left = {}
-    for name, one in planned.items():
-        count, zones = int(one.get("instances") or 0), ws.services[name].zones if name in ws.services else 1
-        if count > 0:
-            left[name] = max(count - -(-count // zones) * ws.risk.zone_losses, 1)
-    return left
 
 
 def _write(tests: "tuple[PlannedTest, ...]", out: Path) -> dict[str, list[str]]:

@@ -83,13 +83,13 @@ def _load_name(points: pd.DataFrame) -> str:
     return "offered, requests/s" if len(points) and points["is_open"].all() else "requests under way"
 
 
-def scatter_verdicts(axes: Axes, points: pd.DataFrame, column: str) -> None:
-    """Draw points by the worst verdict of a gate, with a legend where any speaks against one."""
+def scatter_verdicts(axes: Axes, points: pd.DataFrame, column: str, *, legend: bool = True) -> None:
+    """Draw points by the worst verdict of a gate, if asked with a legend where any speaks against one."""
     for verdict, (color, marker) in VERDICTS.items():
         some = points[points["verdict"] == verdict]
         if len(some):
             axes.scatter(some["load"], some[column], color=color, marker=marker, s=22, zorder=3, label=verdict)
-    if len(points) and (points["verdict"] != "ok").any():
+    if legend and len(points) and (points["verdict"] != "ok").any():
         axes.legend(fontsize=8, loc="best")
 
 

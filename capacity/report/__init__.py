@@ -22,6 +22,7 @@ from capacity.report.narrate import (
 )
 from capacity.report.run import ReportRun, list_runs, run_reports
 from capacity.report.shelf import REPORTS, Parameter, check_parameters, read_parameters
+from capacity.report.testing import load_tests_ahead
 from capacity.report.verdict import (
     backtest_verdict,
     forecast_verdict,
@@ -45,6 +46,7 @@ __all__ = [
     "largest_peaks",
     "leant_on",
     "list_runs",
+    "load_tests_ahead",
     "past_forecasts",
     "plan_actions",
     "plan_ladder",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from capacity.retrospective import Review
 
 MOST_ROWS = 10
+MOST_FIGURES = 60
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,18 @@ class Charts:
     """Figures one below the other."""
 
     charts: "tuple[Chart, ...]"
+    left_out: int = 0
 
     def __repr__(self) -> str:
-        return "\n".join(map(repr, self.charts))
+        return "\n".join([*map(repr, self.charts), *([self._more] if self.left_out else [])])
 
     def _repr_html_(self) -> str:
-        return "".join(chart._repr_html_() for chart in self.charts)
+        more = f"<p>{self._more}</p>" if self.left_out else ""
+        return "".join(chart._repr_html_() for chart in self.charts) + more
+
+    @property
+    def _more(self) -> str:
+        return f"{self.left_out} more are not drawn here."
 
 
 def sentences(*groups: Iterable[str]) -> Sentences:
@@ -78,9 +85,10 @@ def table(frame: "pd.DataFrame", *, units: Mapping[str, str] | None = None, most
     return Table(frame.head(most), dict(units or {}))
 
 
-def show_each(charts: "Iterable[Chart]") -> Charts:
-    """Return figures to show one below the other."""
-    return Charts(tuple(charts))
+def show_each(charts: "Iterable[Chart]", *, most: int = MOST_FIGURES) -> Charts:
+    """Return figures to show one below the other, so many that a page still opens at once; the others are counted."""
+    drawn = tuple(charts)
+    return Charts(drawn[:most], max(len(drawn) - most, 0))
 
 
 def promotion_days(demand: "Demand") -> Table:

@@ -53,7 +53,7 @@ def saturation(curves: Curves, service: str) -> Chart:
             compare(panels[2] if apart else panels[0], fit)
         _latency(panels[1], curves, service, points)
     said = _distribution(panels[-1], curves, service, samples, per=per)
-    title = f"{service}: {said} requests/s {per}, {curves.evidence[service]}"
+    title = f"{service}: {said} {per}, {curves.evidence[service]}"
     units = {"achieved_qps": "requests/s", "p95_ms": "ms", "p99_ms": "ms"}
     frame = points.drop(columns="service").reset_index(drop=True)
     if not len(points):
@@ -84,7 +84,7 @@ def _latency(axes: Axes, curves: Curves, service: str, points: pd.DataFrame) -> 
     limits = curves.limits.get(service, {})
     part = "p95_ms" if "p95_ms" in limits or "p99_ms" not in limits else "p99_ms"
     shown = points.dropna(subset=[part])
-    scatter_verdicts(axes, shown, part)
+    scatter_verdicts(axes, shown, part, legend=False)
     if not len(shown):
         axes.text(0.5, 0.5, "no latency recorded", transform=axes.transAxes, ha="center", color=GREY)
         return
@@ -111,7 +111,7 @@ def _distribution(axes: Axes, curves: Curves, service: str, samples: np.ndarray,
     low, mid, high = np.quantile(samples, [0.05, 0.5, 0.95])
     color = _EVIDENCE[curves.evidence[service]]
     if high > low * (1 + 1e-9):
-        axes.hist(samples, bins=40, color=color, alpha=0.45, linewidth=0)
+        axes.hist(samples, bins=40, color=color, alpha=0.45, linewidth=0, histtype="stepfilled")
     axes.axvline(mid, color=color, label="median")
     top = axes.get_ylim()[1]
     axes.set_ylim(top=1.25 * top)  # room for the legend

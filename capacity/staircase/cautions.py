@@ -10,6 +10,7 @@ from capacity.catalog import Catalog, Service
 from capacity.graph import upstream
 from capacity.staircase.around import Downstream
 from capacity.staircase.staircase import Staircase
+from capacity.staircase.steps import said_qps
 
 LITTLE = 0.01
 """Ordinary traffic below a hundredth of the last step is less than a capacity can be read to."""
@@ -59,12 +60,12 @@ def cautions(
 def _load_caution(services: Catalog, test: Staircase, one: Downstream) -> str:
     third = services[one.service].third_party
     kind = "third party " if third else ""
-    asked = f"the last step asks {one.total_qps:.4g}/s of {kind}{one.service}"
+    asked = f"the last step asks {said_qps(one.total_qps)} of {kind}{one.service}"
     if one.known_qps is None or one.most_offered_qps is None:
         return f"{asked}, of which no limit is known: watch it, or mock it"
     step = sum(rate <= one.most_offered_qps for rate in test.offered_qps) + 1
     if one.total_qps > one.known_qps and not one.is_hard:
-        what = f"what is known to hold ({one.evidence}) of {one.known_qps:.4g}/s"
+        what = f"what is known to hold ({one.evidence}) of {said_qps(one.known_qps)}"
         return f"{asked}, above {what} from step {step} on: watch it, or mock it from there"
     if not one.is_hard:
         return ""
@@ -72,19 +73,19 @@ def _load_caution(services: Catalog, test: Staircase, one: Downstream) -> str:
     ask = "its contact" if third else f"the owner of {one.service}"
     do = f"the files end before step {step}; mock it, or agree on more with {ask}"
     if one.total_qps > one.known_qps:
-        return f"{asked}, above its stated limit of {one.known_qps:.4g}/s: {do}"
+        return f"{asked}, above its stated limit of {said_qps(one.known_qps)}: {do}"
     if step <= len(test.offered_qps):
         why = "in busy seconds or with retries" if one.counts_seconds else "with retries"
-        return f"{asked}, within its stated limit of {one.known_qps:.4g}/s only on average, not {why}: {do}"
+        return f"{asked}, within its stated limit of {said_qps(one.known_qps)} only on average, not {why}: {do}"
     if third:
-        return f"{asked}, within its terms of {one.known_qps:.4g}/s: tell its contact, or mock it"
-    return f"{asked}, which does not scale and takes {one.known_qps:.4g}/s: nobody else may load it then"
+        return f"{asked}, within its terms of {said_qps(one.known_qps)}: tell its contact, or mock it"
+    return f"{asked}, which does not scale and takes {said_qps(one.known_qps)}: nobody else may load it then"
 
 
 def _retry_cautions(downstream: Sequence[Downstream]) -> list[str]:
     """Name what holds while all goes well, and would not if every call were retried on cold caches."""
     at_risk = [
-        f"{one.service} ({one.worst_qps:.4g} of {one.known_qps:.4g}/s)"
+        f"{one.service} ({one.worst_qps:.4g} of {said_qps(one.known_qps)})"
         for one in downstream
         if one.known_qps is not None and one.total_qps <= one.known_qps < one.worst_qps
     ]
@@ -107,8 +108,8 @@ def _own_cautions(service: Service, test: Staircase, beside_qps: float) -> list[
         )
     if beside_qps >= LITTLE * top:
         found.append(
-            f"its ordinary {beside_qps:.4g}/s come beside the test on the same instances: what it takes is that much "
-            "more than the test offers"
+            f"its ordinary {said_qps(beside_qps)} come beside the test on the same instances: what it takes is that "
+            "much more than the test offers"
         )
     queued = [call.to for call in service.calls if call.is_async]
     if queued:
@@ -118,8 +119,8 @@ def _own_cautions(service: Service, test: Staircase, beside_qps: float) -> list[
     if not test.reaches_target and test.known.low:
         needed = int(np.ceil(test.target_qps / (test.known.low / test.instances)))
         found.append(
-            f"{test.instances} instances are known to end below the target of {test.target_qps:.4g}/s: scale out to "
-            f"about {needed} first to test the target itself"
+            f"{test.instances} instances are known to end below the target of {said_qps(test.target_qps)}: scale out "
+            f"to about {needed} first to test the target itself"
         )
     if not service.scalable:
         found.append(
@@ -131,10 +132,14 @@ def _own_cautions(service: Service, test: Staircase, beside_qps: float) -> list[
 
 def _hot_key_caution(top_share: float, max_qps: float, top: float) -> str:
     hottest = top_share * top
-    over = f"above the {max_qps:.4g}/s that one key takes" if hottest > max_qps else f"one key takes {max_qps:.4g}/s"
+    over = (
+        f"above the {said_qps(max_qps)} that one key takes"
+        if hottest > max_qps
+        else f"one key takes {said_qps(max_qps)}"
+    )
     return (
-        f"draw items as users do, {top_share:.1%} of requests for one item: {hottest:.4g}/s at the last step, {over}; "
-        "the files end where one request of their mix would pass it"
+        f"draw items as users do, {top_share:.1%} of requests for one item: {said_qps(hottest)} at the last step, "
+        f"{over}; the files end where one request of their mix would pass it"
     )
 
 

@@ -29,6 +29,7 @@ from capacity.staircase.quiet import (
 )
 from capacity.staircase.result import LoadTestPlan, PlannedTest
 from capacity.staircase.staircase import Staircase, plan_load_test
+from capacity.staircase.steps import said_qps
 
 if TYPE_CHECKING:
     from capacity.peaks import Peaks
@@ -244,8 +245,8 @@ def _why(test: PlannedTest) -> tuple[str, ...]:
     tight: Downstream | None = next((one for one in test.downstream if one.known_qps), None)
     if tight is not None and tight.known_qps:
         lines.append(
-            f"tightest downstream: {tight.service} gets {tight.total_qps:.4g}/s of {tight.known_qps:.4g}/s that it "
-            f"takes ({tight.evidence})"
+            f"tightest downstream: {tight.service} gets {said_qps(tight.total_qps)} of {said_qps(tight.known_qps)} "
+            f"that it takes ({tight.evidence})"
         )
     return tuple(lines)
 

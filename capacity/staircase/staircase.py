@@ -22,6 +22,7 @@ from capacity.staircase.steps import (
     WARM_UP_S,
     Known,
     is_precise,
+    said_qps,
     step_rates,
     step_seconds,
 )
@@ -86,7 +87,7 @@ class Staircase(Result):
     def summary(self) -> str:
         """Say the test in one line."""
         return (
-            f"{self.service}: {len(self.offered_qps)} steps up to {self.offered_qps[-1]:.4g}/s on {self.instances} "
+            f"{self.service}: {len(self.offered_qps)} steps up to {said_qps(self.offered_qps[-1])} on {self.instances} "
             f"instance{'s' * (self.instances != 1)}, {self.duration_s / 60:.0f} min"
         )
 
@@ -165,11 +166,12 @@ def plan_load_test(
         raise UsageError(f"instances is {under_test} of {whole}, expected 1 or more")
     known = _known(service.name, curves, under_test)
     target, why = _target(service, peaks, known, share=under_test / whole, fleet=whole)
-    ceiling = math.inf if service.max_qps is None else service.max_qps - beside_qps
+    stated = math.inf if service.max_qps is None else service.max_qps
+    ceiling = stated - beside_qps
     if ceiling <= 0:
         raise NotCoveredError(
-            f"no load test of {service.name!r} can be planned: its ordinary {beside_qps:.4g}/s take all of its stated "
-            f"{service.max_qps:.4g}/s",
+            f"no load test of {service.name!r} can be planned: its ordinary {said_qps(beside_qps)} take all of its "
+            f"stated {said_qps(stated)}",
             remedy="correct max_qps in services.yaml",
         )
     offered = step_rates(target, known, ceiling=ceiling)
@@ -183,10 +185,12 @@ def plan_load_test(
     exact = f"p{100 * tail:.0f} to about {PRECISE:.0%} where the end may lie, to {ROUGH:.0%} below it"
     why += [_steps_say(known, offered), f"each long enough to know {exact}, and at least 60 s"]
     if known.end_seen and known.high is not None and known.high < target:
-        why.append(f"it ends at {offered[-1]:.4g}/s, past the end that was seen: the target is out of reach of so few")
+        why.append(
+            f"it ends at {said_qps(offered[-1])}, past the end that was seen: the target is out of reach of so few"
+        )
     elif ceiling <= offered[-1] * (1 + 1e-3):
-        beside = f", with the {beside_qps:.4g}/s that come anyway" if beside_qps else ""
-        why.append(f"no step passes its stated limit of {service.max_qps:.4g}/s{beside}")
+        beside = f", with the {said_qps(beside_qps)} that come anyway" if beside_qps else ""
+        why.append(f"no step passes its stated limit of {said_qps(stated)}{beside}")
     rules = stop_rules(service, offered[-1], target=target, gives_up_ms=gives_up_ms)
     key = None if service.hot_key is None else service.hot_key.max_qps
     return Staircase(
@@ -201,7 +205,7 @@ def _target(
     if peak is not None:
         part = "" if share == 1 else f", of which this test takes {share:.0%}"
         return peak * share, [
-            f"target: the peak's 95 % quantile is {peak:.4g}/s on {fleet} instance{'s' * (fleet != 1)}{part}"
+            f"target: the peak's 95 % quantile is {said_qps(peak)} on {fleet} instance{'s' * (fleet != 1)}{part}"
         ]
     stated = known.high if known.high is not None else service.max_qps
     if stated is not None:
@@ -214,11 +218,11 @@ def _target(
 
 def _steps_say(known: Known, offered: tuple[float, ...]) -> str:
     if known.low is None or known.low <= 0:
-        return f"nothing is known of it: steps grow gently from {offered[0]:.4g} to {offered[-1]:.4g}/s"
+        return f"nothing is known of it: steps grow gently from {offered[0]:.4g} to {said_qps(offered[-1])}"
     high = known.high or known.low
     return (
-        f"coarse steps to {COARSE[-1]:.0%} of the {known.low:.4g}/s that are known to hold, steps of {FINE:.0%} to "
-        f"{MARGIN:g} × {high:.4g}/s, up to {offered[-1]:.4g}/s"
+        f"coarse steps to {COARSE[-1]:.0%} of the {said_qps(known.low)} that are known to hold, steps of {FINE:.0%} to "
+        f"{MARGIN:g} × {said_qps(high)}, up to {said_qps(offered[-1])}"
     )
 
 

@@ -87,6 +87,17 @@ def step_seconds(rate_qps: float, *, probability: float = 0.95, precision: float
     return float(np.clip(10.0 * math.ceil((needed / rate_qps + WARM_UP_S) / 10.0), _SHORTEST_S, _LONGEST_S))
 
 
+def said_qps(rate: float) -> str:
+    """Write a rate for a sentence.
+
+    Examples
+    --------
+    >>> said_qps(62.6138), said_qps(27745.5)
+    ('62.61/s', '27,746/s')
+    """
+    return f"{rate:,.0f}/s" if rate >= 1e4 else f"{rate:.4g}/s"
+
+
 def is_precise(rate: float, *, target: float, known: Known) -> bool:
     """Whether the end may lie at a rate: above the coarse steps, or past half of a target of which nothing is known.
 
