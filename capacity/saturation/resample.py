@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.saturation.families import Family
-from capacity.saturation.leastsquares import at_bounds, fit_batch, normal_equations, solve_held
+from capacity.saturation.leastsquares import at_bounds, best_starts, fit_batch, normal_equations, solve_held
 
 Array = NDArray[np.float64]
 
@@ -28,6 +28,10 @@ _GROWTH = (0.0, 1.0)
 """Powers of throughput by which noise may grow: not at all, as rounding does, or in proportion, as a speed's does."""
 _BEFOREHAND = (0.25, 0.75)
 """How likely either is before residuals are seen: what is measured is how fast a system ran."""
+_SMOOTH = 2
+"""Starts that a curve without kinks needs."""
+_SAME = 0.01
+"""Parameters nearer to one another than this share lie in one valley."""
 _NEAR = 0.01
 """A second step below a tenth of a parameter's standard deviation is the last: its own error is smaller still."""
 _SETTLED = 1e-3
@@ -69,7 +73,58 @@ def parameter_draws(family: Family, parameters: Array, load: Array, throughput: 
     for first in range(0, count, block):
         rows = slice(first, first + block)
         drawn[rows] = _refitted(family, parameters[rows], load[rows], throughput[rows], noise, turn)
+    if family.searches > _SMOOTH:
+        _other_valleys(family, drawn, parameters, load, throughput, noise, turn)
     return drawn
+
+
+def _other_valleys(
+    family: Family, drawn: Array, parameters: Array, load: Array, throughput: Array, noise: Array, turn: Array
+) -> None:
+    """Let draws follow other valleys of the sum of squares as often as those are as likely as the deepest.
+
+    A curve with a kink may have it between other loads and miss the points hardly more.
+    """
+    unit = np.maximum(throughput.max(axis=1, keepdims=True), 1e-300)
+    scale = unit ** np.array(family.scale_power, dtype=float)
+    low, high = np.array(family.low), family.high(load)
+    y, deepest = throughput / unit, np.clip(parameters / scale, low, high)
+    found = _searched(family, load, y, low=low, high=high)
+    every = np.concatenate([deepest[:, None, :], found], axis=1)
+    miss = np.stack([y - family.rough(every[:, k], load) for k in range(every.shape[1])], axis=1)
+    # By the likelihood of residuals of which the size is not known.
+    depth = np.maximum(np.square(miss).sum(axis=2), load.shape[1] * _LEAST_NOISE**2)
+    weight = (depth / depth.min(axis=1, keepdims=True)) ** (-0.5 * load.shape[1])
+    for k in range(1, every.shape[1]):
+        apart = np.abs(every[:, :k] - every[:, k : k + 1]) > _SAME * np.abs(every[:, k : k + 1])
+        weight[:, k] *= apart.any(axis=2).all(axis=1)
+    ends = np.cumsum(weight / weight.sum(axis=1, keepdims=True), axis=1)
+    place = np.random.default_rng(len(noise)).permutation((np.arange(len(noise)) + 0.5) / len(noise))
+    which = (place[None, :, None] > ends[:, None, :]).sum(axis=2)
+    for k in range(found.shape[1]):
+        rows = np.flatnonzero((which == k + 1).any(axis=1))
+        if len(rows):
+            other = _refitted(family, found[rows, k] * scale[rows], load[rows], throughput[rows], noise, turn)
+            mine = which[rows] == k + 1
+            drawn[rows] = np.where(mine[:, :, None], other, drawn[rows])
+
+
+def _searched(family: Family, load: Array, y: Array, *, low: Array, high: Array) -> Array:
+    """Where a search from each of a family's best starts ends, (B, K, P)."""
+    starts = np.clip(family.starts(load, y), low, high[:, None, :])
+    begun = best_starts(family.rough, load, y, starts=starts, scale_power=family.scale_power, keep=family.searches)
+    count, several, size = begun.shape
+    ended = fit_batch(
+        family.rough,
+        np.repeat(load, several, axis=0),
+        np.repeat(y, several, axis=0),
+        start=begun.reshape(count * several, size),
+        low=np.broadcast_to(low, (count * several, size)),
+        high=np.repeat(high, several, axis=0),
+        slopes=family.slopes,
+        precision=_SETTLED,
+    )
+    return ended.parameters.reshape(count, several, size)
 
 
 def misfit_inflation(residual: Array) -> Array:

@@ -1,9 +1,10 @@
 """What several runs say together: how far nights differ, how fast capacity moves, what a fleet shares.
 
 Run i measured, on its date t and with n instances, log y = log c(t) + log e(n) + error: c moves as a random walk
-from run to run, e is the fleet's efficiency. How much nights differ beyond what is expected (ω), how fast c moves
-(τ) and e are not known; all combinations on a grid are weighed by how likely they make the runs. Newer runs then
-weigh more by as much as c moves, and what runs have in common does not average out.
+from run to run, e is the fleet's efficiency. The night that is expected (`rules.RUN_SPREAD`) is in each run's error
+already; how much nights differ beyond it (ω), how fast c moves (τ) and e are not known: all combinations on a grid are
+weighed by how likely they make the runs. Newer runs then weigh more by as much as c moves, and what runs have in
+common does not average out.
 
 References
 ----------
