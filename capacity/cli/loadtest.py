@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from capacity.cli.output import common_options, print_json, print_lines, print_table, progress
-from capacity.errors import InputError, NotCoveredError, Problem, UsageError
+from capacity.cli.output import common_options, print_json, print_lines, print_table, print_text, progress
+from capacity.errors import InputError, NotCoveredError, UsageError
 
 if TYPE_CHECKING:
     from capacity.loadtest import LoadTest
@@ -63,6 +63,8 @@ def read(
             following = _write_run(found.folder / RUN_FILE, found.run_yaml(service=service, instances=instances))
     if as_json:
         print_json("loadtest", loadtest_document(test))
+        for line in following:
+            print_text(line, err=True)
         return
     _show_run(test)
     print_lines("Next", following)
@@ -83,9 +85,9 @@ def _write_run(path: Path, text: str) -> list[str]:
     try:
         write_text(path, text)
     except OSError as error:
-        problem = Problem(str(path), error.strerror or str(error), "a folder that may be written")
-        remedy = "copy the files into data/loadtests/RUN, or give --no-write"
-        raise InputError("no run.yaml can be written", problems=[problem], remedy=remedy) from None
+        # What was read is worth more than what cannot be written.
+        said = f"{path} cannot be written ({error.strerror or error})"
+        return [f"{said}: copy the files into data/loadtests/RUN, and read them there"]
     return [
         f"complete {path}: service, instances, environment",
         "with its folder in data/loadtests/, capacity saturation reads it",
@@ -93,9 +95,9 @@ def _write_run(path: Path, text: str) -> list[str]:
 
 
 def _show_run(test: "LoadTest") -> None:
-    click.echo(repr(test))
+    print_text(repr(test))
     for note in test.notes:
-        click.echo(f"  {note}")
+        print_text(f"  {note}")
     print_table(test.to_frame(), title="Steady steps", units=test.units)
     print_lines("Gates", [_say(gates) for gates in _alike(test.gates)])
     print_lines("Broken", [f"{p.where}: got {p.got}, expected {p.expected}" for p in test.broken])
