@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from capacity.cli.output import common_options, print_json, print_lines, print_table, progress
-from capacity.errors import InputError, Problem, UsageError
+from capacity.cli.output import common_options, print_json, print_lines, print_table, print_text, progress
+from capacity.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from capacity.loadtest import LoadTest
@@ -64,6 +64,8 @@ def read(
             following = _write_run(found.folder / RUN_FILE, found.run_yaml(service=service, instances=instances))
     if as_json:
         print_json("loadtest", loadtest_document(test))
+        for line in following:
+            print_text(line, err=True)
         return
     _show_run(test)
     print_lines("Next", following)
@@ -84,9 +86,9 @@ def _write_run(path: Path, text: str) -> list[str]:
     try:
         write_text(path, text)
     except OSError as error:
-        problem = Problem(str(path), error.strerror or str(error), "a folder that may be written")
-        remedy = "copy the files into data/loadtests/RUN, or give --no-write"
-        raise InputError("no run.yaml can be written", problems=[problem], remedy=remedy) from None
+        # What was read is worth more than what cannot be written.
+        said = f"{path} cannot be written ({error.strerror or error})"
+        return [f"{said}: copy the files into data/loadtests/RUN, and read them there"]
     return [
         f"complete {path}: service, instances, environment",
         "with its folder in data/loadtests/, capacity saturation reads it",
@@ -94,9 +96,9 @@ def _write_run(path: Path, text: str) -> list[str]:
 
 
 def _show_run(test: "LoadTest") -> None:
-    click.echo(repr(test))
+    print_text(repr(test))
     for note in test.notes:
-        click.echo(f"  {note}")
+        print_text(f"  {note}")
     print_table(test.to_frame(), title="Steady steps", units=test.units)
     print_lines("Gates", [_say(gates) for gates in _alike(test.gates)])
     print_lines("Broken", [f"{p.where}: got {p.got}, expected {p.expected}" for p in test.broken])

@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,9 @@ from capacity.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_STEERING = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,7 +49,9 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def print_json(verb: str, content: Mapping[str, object]) -> None:
     """Print one object, ``{"schema": "capacity.VERB/1", …}``, and nothing else."""
     object_ = _plain({"schema": f"capacity.{verb}/1"} | dict(content))
-    click.echo(json.dumps(object_, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(object_, ensure_ascii=False, allow_nan=False)
+    # JSON escapes most of what steers a terminal, but not these; escaped they are the same text to who reads it.
+    click.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_table(frame: "pd.DataFrame", *, title: str = "", units: Mapping[str, str] | None = None) -> None:
@@ -62,7 +68,14 @@ def print_lines(title: str, lines: "tuple[str, ...] | list[str]") -> None:
     if lines:
         click.echo(f"\n{title}")
     for line in lines:
-        click.echo(f"  - {line}")
+        print_text(f"  - {line}")
+
+
+def print_text(text: str, *, err: bool = False) -> None:
+    """Print a line in which names of files and requests may stand, without what steers a terminal."""
+    from capacity.display.escape import plain
+
+    click.echo(plain(text), err=err)
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def discover(path: Path | str) -> Found:
         raise InputError(f"{path} is not one load-test run", problems=[problem])
     tools = group_by_tool(files)
     if not tools:
-        begin = ", ".join(f"{p.name} that begins {head_of(p, size=200)[:60]!r}" for p in files[:3])
+        begin = ", ".join(f"{p.name}, {_beginning(head_of(p, size=200))}" for p in files[:3])
         problem = Problem(str(path), begin or "no files", "what one of these writes: " + ", ".join(READERS))
         raise InputError(f"{path} holds no load-test result that is known", problems=[problem], remedy=PLAIN_FORM)
     seen = _read_forms(tools)
@@ -147,6 +147,21 @@ def discover(path: Path | str) -> Found:
     unknown = [p.name for p in files if not any(p in group for group in tools.values())]
     said = [*_left_out(best, seen), *([f"left out: {', '.join(unknown)} (nobody's)"] if unknown else [])]
     return Found(folder, best.tool, tuple(best.files), best.reading, tuple(said))
+
+
+def _beginning(head: bytes) -> str:
+    """Say how a file begins.
+
+    Examples
+    --------
+    >>> _beginning(b"unable to connect"), _beginning(b""), _beginning(bytes(9))
+    ("which begins 'unable to connect'", 'which is empty', 'which is binary')
+    """
+    if not head:
+        return "which is empty"
+    if b"\0" in head or "\ufffd" in head[:60].decode("utf-8", errors="replace")[:-1]:
+        return "which is binary"
+    return f"which begins {head.decode('utf-8', errors='replace').lstrip()[:60]!r}"
 
 
 @dataclass(frozen=True)

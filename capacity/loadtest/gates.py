@@ -24,6 +24,7 @@ ERRORS_AS_THROUGHPUT = 0.01
 LEAST_STEPS = 4
 SAME_LOAD = 0.02
 KNEE_ELASTICITY = 0.5
+SERVER_FULL = "the server was full"
 
 
 def check_steps(steps: pd.DataFrame, *, errors_counted: bool | None = None) -> tuple[Gate, ...]:
@@ -138,7 +139,7 @@ def _generator(steps: pd.DataFrame) -> Iterator[Gate]:
             says = f"achieved {short:.0%} less than offered while latency stayed flat: it counts as what was achieved"
             yield Gate("generator_saturated", "bounded", float(short), GENERATOR_SHORTFALL, says, remedy, i)
         else:
-            says = f"achieved {short:.0%} less than offered while latency rose: the server was full"
+            says = f"achieved {short:.0%} less than offered while latency rose: {SERVER_FULL}"
             yield Gate("generator_saturated", "ok", float(short), GENERATOR_SHORTFALL, says, "", i)
 
 
@@ -206,6 +207,12 @@ def _levels(load: Array) -> int:
 def _knee(steps: pd.DataFrame, found: Sequence[Gate]) -> Iterator[Gate]:
     offered, x = _column(steps, "offered_qps"), _column(steps, "achieved_qps")
     limited = {g.step for g in found if g.name == "generator_saturated" and g.verdict == "bounded"}
+    full = [g for g in found if g.name == "generator_saturated" and g.says.endswith(SERVER_FULL)]
+    if full:
+        short = max(g.value or 0.0 for g in full)
+        says = f"of the rate that was offered {short:.0%} were not answered: {SERVER_FULL}"
+        yield Gate("knee_reached", "ok", short, GENERATOR_SHORTFALL, says)
+        return
     load = np.where(np.isfinite(offered), offered, _column(steps, "concurrency"))
     keep = np.array([i not in limited for i in steps.index], dtype=bool) & (x > 0) if len(steps) else np.zeros(0, bool)
     load, x = load[keep], x[keep]

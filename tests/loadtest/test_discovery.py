@@ -144,3 +144,51 @@ def test_a_large_second_form_is_not_read(tmp_path: Path, monkeypatch: pytest.Mon
     found = discover(tmp_path)
     assert [f.name for f in found.files] == ["a.csv"]
     assert "left out: b.json (vegeta, large, not read: give it by itself)" in found.left_out
+
+
+def test_a_folder_that_cannot_be_written_is_shown_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text(vegeta_rows())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("capacity.document.write_text", refuse)
+    assert call(["loadtest", "read", str(tmp_path)]) == 0
+    assert "run.yaml cannot be written (Permission denied)" in capsys.readouterr().out
+    assert call(["loadtest", "read", str(tmp_path), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert len(json.loads(shown.out)["steps"]) == 3
+    assert "cannot be written" in shown.err
+
+
+def test_what_is_nobodys_is_told_by_how_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("unable to connect to 127.0.0.1\n")
+    with pytest.raises(InputError, match="which begins 'unable to connect to"):
+        discover(tmp_path / "a.txt")
+    (tmp_path / "a.txt").write_bytes(b"")
+    with pytest.raises(InputError, match="which is empty"):
+        discover(tmp_path / "a.txt")
+
+
+def test_a_file_that_cannot_be_opened_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    from capacity.loadtest.readers.files import head_of
+
+    with pytest.raises(FileNotFoundError):
+        head_of(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_what_steers_a_terminal_does_not_reach_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    steering = "\x1b[2J\x9b31m\u202e"
+    header = "timeStamp,elapsed,label,responseCode,threadName,success,allThreads"
+    rows = [f"{1_700_000_000_000 + 100 * k},100,{steering},200,t 1-1,true,1" for k in range(300)]
+    rows.append(f"soon,{steering}")
+    (tmp_path / f"a{steering}.jtl").write_text("\n".join([header, *rows]) + "\n")
+    (tmp_path / f"b{steering}.txt").write_text(steering)
+    assert call(["loadtest", "read", str(tmp_path), "--no-write", *more]) == 0
+    shown = capsys.readouterr()
+    assert not set(steering) & set("\x1b\x9b\u202e") & set(shown.out + shown.err)

@@ -44,3 +44,12 @@ def test_steps_hours_apart_are_not_of_one_run() -> None:
     assert named(together, "appended_runs") == []
     apart = [row | {"begins_s": 70.0 * i + 90_000.0 * (i > 1)} for i, row in enumerate(rows)]
     assert named(apart, "appended_runs") == [("flagged", None)]
+
+
+def test_where_the_server_was_full_the_knee_was_reached() -> None:
+    rows = [
+        {"offered_qps": q, "achieved_qps": x, "p95_ms": p, "seconds": 60.0}
+        for q, x, p in ((10.0, 10.0, 5.0), (20.0, 20.0, 6.0), (40.0, 40.0, 7.0), (80.0, 60.0, 90.0))
+    ]
+    assert named(rows, "knee_reached") == [("ok", None)]
+    assert named(rows[:3], "knee_reached") == [("bounded", None)]

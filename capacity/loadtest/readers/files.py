@@ -79,6 +79,11 @@ class UntilBreak(io.RawIOBase):
 def head_of(path: Path, *, size: int = HEAD_BYTES) -> bytes:
     """Return the first bytes of a file, decompressed; what can be had of a damaged one.
 
+    Raises
+    ------
+    OSError
+        Where it cannot be opened: that is no empty file.
+
     Examples
     --------
     >>> import tempfile
@@ -89,7 +94,7 @@ def head_of(path: Path, *, size: int = HEAD_BYTES) -> bytes:
     b'ts,elapsed'
     """
     got = b""
-    with contextlib.suppress(*BREAKS), open_bytes(path) as stream:
+    with open_bytes(path) as stream, contextlib.suppress(*BREAKS):
         while len(got) < size and (more := stream.read(min(4096, size - len(got)))):
             got += more
     return as_utf8(got)
