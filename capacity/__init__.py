@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from capacity.catalog import Catalog, Service
     from capacity.demo import make_company
     from capacity.errors import CapacityError, InfeasibleError, InputError, NotCoveredError
-    from capacity.flow import next_load_tests, plan_promotion, review_promotion
+    from capacity.flow import compare_plan, next_load_tests, plan_promotion, review_promotion
     from capacity.forecast import backtest_demand, forecast_demand, forecast_panel
     from capacity.history import DailyActivity, Traffic
     from capacity.lessons import Lesson, Lessons
     from capacity.peaks import forecast_peaks
     from capacity.peaks.intraday import backtest_intraday, forecast_intraday
     from capacity.plan import make_plan
+    from capacity.plan.what_if import what_if
     from capacity.promotion import Promotion, Promotions
     from capacity.rehearsal import rehearse
     from capacity.retrospective import review
@@ -51,6 +52,7 @@ _HOMES = {
     "Workspace": "capacity.workspace",
     "backtest_demand": "capacity.forecast",
     "backtest_intraday": "capacity.peaks.intraday",
+    "compare_plan": "capacity.flow",
     "create_workspace": "capacity.workspace",
     "fit_curve": "capacity.saturation",
     "fit_curves": "capacity.saturation",
@@ -67,6 +69,7 @@ _HOMES = {
     "rehearse": "capacity.rehearsal",
     "review": "capacity.retrospective",
     "review_promotion": "capacity.flow",
+    "what_if": "capacity.plan.what_if",
 }
 
 __all__ = [
@@ -87,6 +90,7 @@ __all__ = [
     "Workspace",
     "backtest_demand",
     "backtest_intraday",
+    "compare_plan",
     "create_workspace",
     "fit_curve",
     "fit_curves",
@@ -103,6 +107,7 @@ __all__ = [
     "rehearse",
     "review",
     "review_promotion",
+    "what_if",
 ]
 
 __version__ = "0.1.0"

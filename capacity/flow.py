@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from capacity.errors import NotCoveredError
-from capacity.settings import WhatIf
 from capacity.workspace import Workspace
 
 if TYPE_CHECKING:
     from capacity.plan import Plan
+    from capacity.plan.what_if import Difference
     from capacity.rehearsal import Rehearsal
     from capacity.retrospective import Review
     from capacity.staircase import LoadTestPlan
@@ -25,7 +25,6 @@ def plan_promotion(
     ws: Workspace,
     promotion_id: str,
     *,
-    changes: Mapping[str, float] | None = None,
     on_step: Callable[[str], None] = _quietly,
 ) -> "tuple[Plan, Rehearsal]":
     """Plan a promotion from what the workspace knew before its ``as_of``, and rehearse the plan.
@@ -36,8 +35,6 @@ def plan_promotion(
         The company's folder, as of a day before the promotion.
     promotion_id
         Which promotion.
-    changes
-        What-ifs: ``demand`` multiplies the forecast; the names of the risk settings replace them.
     on_step
         Called with what is being done, for a progress display.
 
@@ -59,12 +56,9 @@ def plan_promotion(
 
     promotion = ws.promotions[promotion_id]
     services = ws.services.for_promotion(promotion)
-    what_if = WhatIf.of(ws.risk, changes or {})
 
     on_step("Forecasting DAU and DAT")
     demand = forecast_demand(ws.daily_activity(), promotion, promotions=ws.promotions, lessons=ws.lessons)
-    if what_if.demand != 1.0:
-        demand = demand.scaled(what_if.demand)
     on_step("Forecasting each service's worst second")
     peaks = forecast_peaks(demand, ws.traffic(), services=services, lessons=ws.lessons)
     on_step("Fitting load tests")
@@ -74,12 +68,59 @@ def plan_promotion(
         peaks,
         curves,
         services=services,
-        risk=what_if.risk,
+        risk=ws.risk,
         currency=ws.settings.currency,
         assumptions=[*ws.settings.assumptions(), *promotion.assumptions()],
     )
     on_step("Rehearsing the plan")
-    return plan, rehearse(plan, faults=["zone-loss"] if what_if.zone_losses else [])
+    return plan, rehearse(plan, faults=["zone-loss"] if ws.risk.zone_losses else [])
+
+
+def compare_plan(
+    ws: Workspace, promotion_id: str, *, changes: Mapping[str, float], on_step: Callable[[str], None] = _quietly
+) -> "Difference":
+    """Compare a promotion's plan with what a change would make of it.
+
+    Parameters
+    ----------
+    ws
+        The company's folder, as of a day before the promotion.
+    promotion_id
+        Which promotion.
+    changes
+        As for :func:`capacity.what_if`.
+    on_step
+        Called with what is being done, for a progress display.
+
+    Returns
+    -------
+    Difference
+        From the plan on file where it was made as of this day from these inputs, else from one made now and not kept.
+
+    Raises
+    ------
+    InputError
+        With every change that is not understood.
+    NotCoveredError
+        If the data do not cover what is asked, such as a promotion that is over.
+    """
+    from capacity.plan.what_if import check_changes, what_if
+
+    services = ws.services.for_promotion(ws.promotions[promotion_id])
+    check_changes(changes, services=services, risk=ws.risk)
+    on_step("Reading the plan")
+    plan = _plan_on_file(ws, promotion_id) or plan_promotion(ws, promotion_id, on_step=on_step)[0]
+    on_step("Planning under the change")
+    return what_if(plan, changes)
+
+
+def _plan_on_file(ws: Workspace, promotion_id: str) -> "Plan | None":
+    try:
+        plan = ws.plan(promotion_id)
+    except NotCoveredError:
+        return None
+    same = plan.document["inputs"] == ws.inputs() and plan.document["as_of"] == ws.as_of_text
+    return plan if same else None
 
 
 def next_load_tests(

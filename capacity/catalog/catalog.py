@@ -137,7 +137,7 @@ class Catalog(Mapping[str, Service]):
                 for n in unknown
             ]
             raise InputError(f"{promotion.id} names third parties that are no services", problems=problems)
-        return self._with({name: {"max_qps": qps} for name, qps in terms.items()})
+        return self.changed({name: {"max_qps": qps} for name, qps in terms.items()})
 
     def with_calls(self, frame: "pd.DataFrame") -> "Catalog":
         """Return the catalogue with measured calls for the services that list none.
@@ -174,7 +174,7 @@ class Catalog(Mapping[str, Service]):
             notes.append(f"measured calls of services outside the catalogue are left out: {_some(strange)}")
         if unknown:
             notes.append(f"measured calls whose caller has no traffic in the same time are left out: {_some(unknown)}")
-        filled = self._with({name: {"calls": tuple(found)} for name, found in calls.items()})
+        filled = self.changed({name: {"calls": tuple(found)} for name, found in calls.items()})
         return Catalog(filled.values(), where=self._where, notes=notes)
 
     def to_frame(self) -> "pd.DataFrame":
@@ -204,7 +204,8 @@ class Catalog(Mapping[str, Service]):
     def _of_tier(self, tier: str) -> tuple[str, ...]:
         return tuple(name for name, service in self.items() if service.tier == tier)
 
-    def _with(self, changes: Mapping[str, Mapping[str, Any]]) -> "Catalog":
+    def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> "Catalog":
+        """Return the catalogue with other values of some services' keys, by service and key; they are not checked."""
         services = [s.model_copy(update=dict(changes[name])) if name in changes else s for name, s in self.items()]
         return Catalog(services, where=self._where, notes=self._notes)
 

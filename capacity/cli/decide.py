@@ -23,7 +23,9 @@ INFEASIBLE = 3
     "changes",
     multiple=True,
     metavar="NAME=VALUE",
-    help="What if: demand=1.2, zone_losses=0, overload_probability=0.01 …; the plan is shown, not saved.",
+    help="What if: demand=1.2, zone_losses=2, overload_probability=0.01, SERVICE.instances=30, SERVICE.limit_qps=500, "
+    "SERVICE.zones=2, SERVICE.max_qps=9000, SERVICE.max_instances=80, off.FEATURE=1; repeatable. The difference to the "
+    "plan is shown, nothing is saved.",
 )
 @click.option("--approve", "approved_by", metavar="NAME", help="Sign the plan; exports, tracking and review use it.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write plan.json here as well.")
@@ -35,13 +37,13 @@ def plan(
     from capacity.document import write_text
     from capacity.flow import plan_promotion
 
-    what_if = dict(_read_change(change) for change in changes)
-    if what_if and approved_by:
-        raise UsageError("a what-if cannot be approved", remedy="put the change into the files, plan, then approve")
+    if changes:
+        if approved_by:
+            raise UsageError("a what-if cannot be approved", remedy="put the change into the files, plan, then approve")
+        return _what_if(ws, promotion, dict(_read_change(change) for change in changes), out, as_json=as_json)
     with progress("Planning") as step:
-        made, rehearsal = plan_promotion(ws, promotion, changes=what_if, on_step=step)
-    if not what_if:
-        made = ws.save(made, rehearsal, approved_by=approved_by)
+        made, rehearsal = plan_promotion(ws, promotion, on_step=step)
+    made = ws.save(made, rehearsal, approved_by=approved_by)
     if out is not None:
         write_text(out, made.to_json())
     if as_json:
@@ -49,10 +51,31 @@ def plan(
     else:
         _show(made)
         click.echo(f"\n{rehearsal!r}")
+    return _answer(made, kept="written all the same")
+
+
+def _what_if(ws: "Workspace", promotion: str, changes: dict[str, float], out: Path | None, *, as_json: bool) -> int:
+    from capacity.document import write_text
+    from capacity.flow import compare_plan
+
+    with progress("Planning under the change") as step:
+        found = compare_plan(ws, promotion, changes=changes, on_step=step)
+    if out is not None:
+        write_text(out, found.anew.to_json())
+    if as_json:
+        print_json("what-if", found.to_document())
+    else:
+        click.echo(repr(found))
+        print_table(found.totals, title="The plan, held under the change, and made anew under it")
+        print_table(found.to_frame(), title="Services that it touches", units=found.units)
+        print_lines("Mind", list(found.warnings))
+    return _answer(found.anew, kept="shown, not saved, as every what-if")
+
+
+def _answer(made: "Plan", *, kept: str) -> int:
     if not made.feasible:
-        kept = "shown, not saved, as every what-if" if what_if else "written all the same"
         reasons = "".join(f"\n  - {reason}" for reason in made.infeasible_because)
-        click.echo(f"capacity: no feasible plan of {promotion} ({kept}):{reasons}", err=True)
+        click.echo(f"capacity: no feasible plan of {made.promotion_id} ({kept}):{reasons}", err=True)
         sys.exit(INFEASIBLE)
     return 0
 

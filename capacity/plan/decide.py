@@ -121,8 +121,7 @@ def decide(fleet: Fleet, offered: Offered, *, risk: "Risk", entries: Sequence[in
     surviving, instances, kept, promises = _size(fleet, load, beyond, risk=risk)
     bare = _by_phase(fleet, offered, kept, instances, ceiling=risk.utilization_ceiling)
     needed = np.maximum(bare, fleet.now)
-    pool_over = pool_overloaded(fleet, used * risk.utilization_ceiling, surviving)
-    overloaded = np.where(fleet.is_fixed | ~fleet.is_known, False, pool_over[:, fleet.pool]) | beyond
+    overloaded = find_overloads(fleet, used * risk.utilization_ceiling, surviving, beyond=beyond)
     probability = [_honest(overloaded[:, fleet.tier == t], promises[t], kept[t]) for t in (0, 1)]
     total = min(float(overloaded.any(axis=1).mean()) + sum(p - c for p, c in probability), 1.0)
     safe = safe_capacity(fleet, surviving, ceiling=risk.utilization_ceiling)
@@ -146,7 +145,7 @@ def decide(fleet: Fleet, offered: Offered, *, risk: "Risk", entries: Sequence[in
         total_probability=max(total, probability[0][0], probability[1][0]),
         limits=limits,
         safe_qps=safe,
-        rejected=_rejected(fleet, offered, limits, np.flatnonzero(entry)),
+        rejected=worst_rejected(fleet, offered, limits, np.flatnonzero(entry)),
         entry=entry,
     )
 
@@ -225,6 +224,12 @@ def _by_phase(fleet: Fleet, offered: Offered, kept: list[Bools], instances: Ints
     return np.array(out, dtype=np.int64)
 
 
+def find_overloads(fleet: Fleet, used: Floats, surviving: Ints, *, beyond: Bools) -> Bools:
+    """Futures in which a service is overloaded: its pool's work (sample, p) is too much, or it is beyond repair."""
+    pools = pool_overloaded(fleet, used, surviving)
+    return np.where(fleet.is_fixed | ~fleet.is_known, False, pools[:, fleet.pool]) | beyond
+
+
 def _honest(overloaded: Bools, promise: Promise | None, kept: Bools) -> tuple[float, float]:
     """Share of futures with an overload, with the optimism of the choice added; and the bare count."""
     counted = float(overloaded.any(axis=1).mean()) if overloaded.size else 0.0
@@ -273,7 +278,7 @@ def _limits(
     )
 
 
-def _rejected(fleet: Fleet, offered: Offered, limits: Limits, entries: Ints) -> Floats:
+def worst_rejected(fleet: Fleet, offered: Offered, limits: Limits, entries: Ints) -> Floats:
     """Largest share turned away in the worst second of any phase, (sample, s)."""
     worst = np.zeros((len(offered.peak_qps), len(fleet.names)))
     for load in offered.phases():

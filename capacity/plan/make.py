@@ -121,15 +121,20 @@ class Prepared:
         return decide(self.fleet, self.offered, risk=self.risk, entries=entries, transaction=self.transaction)
 
 
-def prepare(peaks: "Peaks", curves: "Curves", *, services: "Catalog", risk: "Risk") -> Prepared:
-    """Check the inputs of a plan and bring them into one order; raises as `make_plan` does."""
+def prepare(
+    peaks: "Peaks", curves: "Curves", *, services: "Catalog", risk: "Risk", queues: tuple[Queue, ...] | None = None
+) -> Prepared:
+    """Check the inputs of a plan and bring them into one order; raises as `make_plan` does.
+
+    ``queues`` are read from the peaks unless they are known already.
+    """
     if len(services) == 0:
         raise NotCoveredError(
             "there is no service to plan for", remedy="write data/services.yaml; capacity services draft proposes it"
         )
     fleet = read_fleet(services, curves, zone_losses=risk.zone_losses)
     peak_qps = _aligned(peaks, fleet)
-    queues = _queues(fleet, peaks, peak_qps)
+    queues = _queues(fleet, peaks, peak_qps) if queues is None else queues
     smoothing = np.ones(len(fleet.names))
     for queue in queues:
         smoothing[queue.position] = queue.smoothing

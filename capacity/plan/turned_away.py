@@ -115,10 +115,12 @@ def transactions_turned_away(
     lost = np.zeros(len(chosen))
     for start_s, duration_s, step_s in spans:
         rates = peaks.entry_rates(chosen, start_s=start_s, duration_s=duration_s, step_s=step_s)
+        # A limit that the entries' largest rates do not reach turns nothing away: only the others are looked at.
+        tight = np.flatnonzero(((np.max(rates, axis=2) @ every) > limit).any(axis=0))
+        if len(tight) == 0:
+            continue
         flat = np.moveaxis(np.asarray(rates, dtype=float), 1, 2).reshape(-1, len(at))
-        bounded = np.flatnonzero(np.isfinite(limit))
-        load = np.zeros((len(flat), network.size))
-        load[:, bounded] = np.asarray(flat @ every[:, bounded])
-        share = admitted_share(load, limit, needs)
+        load = np.asarray(flat @ every[:, tight])
+        share = admitted_share(load, limit[tight], needs[:, tight])
         lost += ((flat * (1.0 - share)) @ worth).reshape(len(chosen), -1).sum(axis=1) * step_s
     return lost

@@ -1,5 +1,6 @@
 """Reports: notebooks executed with explicit dates, as pages that open without a network."""
 
+from capacity.report.explorer import Explorer, explore
 from capacity.report.index import write_index
 from capacity.report.narrate import (
     backtest_by_horizon,
@@ -34,12 +35,14 @@ from capacity.report.verdict import (
 
 __all__ = [
     "REPORTS",
+    "Explorer",
     "Parameter",
     "ReportRun",
     "backtest_by_horizon",
     "backtest_scores",
     "backtest_verdict",
     "check_parameters",
+    "explore",
     "forecast_verdict",
     "gate_exceptions",
     "headroom",
