@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from capacity.catalog import Catalog, Service
     from capacity.demo import make_company
     from capacity.errors import CapacityError, InfeasibleError, InputError, NotCoveredError
-    from capacity.flow import compare_plan, next_load_tests, plan_promotion, review_promotion
+    from capacity.flow import compare_plan, evaluate_services, next_load_tests, plan_promotion, review_promotion
     from capacity.forecast import backtest_demand, forecast_demand, forecast_panel
     from capacity.history import DailyActivity, Traffic
     from capacity.lessons import Lesson, Lessons
@@ -54,6 +54,7 @@ _HOMES = {
     "backtest_intraday": "capacity.peaks.intraday",
     "compare_plan": "capacity.flow",
     "create_workspace": "capacity.workspace",
+    "evaluate_services": "capacity.flow",
     "fit_curve": "capacity.saturation",
     "fit_curves": "capacity.saturation",
     "fit_saturation": "capacity.saturation",
@@ -92,6 +93,7 @@ __all__ = [
     "backtest_intraday",
     "compare_plan",
     "create_workspace",
+    "evaluate_services",
     "fit_curve",
     "fit_curves",
     "fit_saturation",

@@ -11,7 +11,9 @@ from capacity.workspace import Workspace
 
 if TYPE_CHECKING:
     from capacity.plan import Plan
+    from capacity.plan.evaluation import Evaluation
     from capacity.plan.what_if import Difference
+    from capacity.promotion import Promotion
     from capacity.rehearsal import Rehearsal
     from capacity.retrospective import Review
     from capacity.staircase import LoadTestPlan
@@ -121,6 +123,46 @@ def _plan_on_file(ws: Workspace, promotion_id: str) -> "Plan | None":
         return None
     same = plan.document["inputs"] == ws.inputs() and plan.document["as_of"] == ws.as_of_text
     return plan if same else None
+
+
+def evaluate_services(ws: Workspace, promotion_id: str | None = None) -> "Evaluation":
+    """Put what is known of every service beside what the next promotion asks of it.
+
+    Parameters
+    ----------
+    ws
+        The company's folder.
+    promotion_id
+        Which promotion; when left out the first that is not over as of the workspace's day.
+
+    Returns
+    -------
+    Evaluation
+        From the plan on file, the approved one if there is one; without any its forecasts and verdicts are missing.
+    """
+    from capacity.plan.evaluation import evaluate
+
+    promotion = ws.promotions[promotion_id] if promotion_id is not None else _next_promotion(ws)
+    if promotion is None:
+        return evaluate(ws.services, tests=ws.load_tests(), zone_losses=ws.risk.zone_losses)
+    before = list(ws.promotions.before(promotion.starts_at).values())
+    try:
+        plan = ws.plan(promotion.id)
+    except NotCoveredError:
+        plan = None
+    return evaluate(
+        ws.services.for_promotion(promotion),
+        tests=ws.load_tests(),
+        plan=plan,
+        last=max(before, key=lambda p: p.starts_at, default=None),
+        zone_losses=ws.risk.zone_losses,
+    )
+
+
+def _next_promotion(ws: Workspace) -> "Promotion | None":
+    today = ws.as_of
+    coming = [p for p in ws.promotions.values() if today is None or p.ends_at.date() >= today]
+    return min(coming, key=lambda p: p.starts_at, default=None)
 
 
 def next_load_tests(

@@ -6,33 +6,78 @@ from typing import TYPE_CHECKING
 import click
 
 from capacity.cli.output import common_options, print_json, print_lines, print_table, progress
-from capacity.errors import NotCoveredError
+from capacity.errors import NotCoveredError, UsageError
 
 if TYPE_CHECKING:
+    from capacity.plan.evaluation import Evaluation
     from capacity.workspace import Workspace
 
 
 @click.command()
 @click.argument("name", required=False)
+@click.option("--promotion", metavar="ID", help="Evaluate for this promotion.  [default: the next one]")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="With draft: write it to this file.")
+@click.option(
+    "--graph", type=click.Path(dir_okay=False, path_type=Path), help="Draw the call graph with its load: .svg or .png."
+)
 @common_options
-def services(ws: "Workspace", name: str | None, out: Path | None, as_json: bool) -> None:
-    """Show the catalogue, one service (NAME), or propose the file from traffic and calls (draft)."""
+def services(
+    ws: "Workspace", name: str | None, promotion: str | None, out: Path | None, graph: Path | None, as_json: bool
+) -> None:
+    """Evaluate every service, or NAME: load tests, forecast, capacity, verdict, gaps; or propose them (draft)."""
+    from capacity.flow import evaluate_services
+
     if name == "draft":
         _draft(ws, out, as_json=as_json)
         return
-    chosen = ws.services.names if name is None else (ws.services[name].name,)
-    frame = ws.services.to_frame()
-    frame = frame[frame["service"].isin(chosen)]
+    if graph is not None and graph.suffix.lower() not in {".svg", ".png"}:
+        raise UsageError(f"--graph {graph}: got the ending {graph.suffix!r}, expected .svg or .png")
+    chosen = None if name is None else ws.services[name].name
+    found = evaluate_services(ws, promotion)
+    if graph is not None:
+        found.plot(chosen).save(graph)
     if as_json:
-        print_json("services", {"services": frame.to_dict(orient="records")})
+        print_json("services", _services_document(found, chosen))
         return
-    print_table(frame)
-    if name is not None:
-        from capacity.graph import downstream, upstream
+    _show_services(found, chosen)
+    if graph is not None:
+        click.echo(f"\nThe call graph is in {graph}")
 
-        click.echo(f"\nUpstream:   {', '.join(upstream(ws.services, name)) or 'nothing'}")
-        click.echo(f"Downstream: {', '.join(downstream(ws.services, name)) or 'nothing'}")
+
+def _services_document(found: "Evaluation", chosen: str | None) -> dict[str, object]:
+    table, gaps = found.table, found.gaps_frame()
+    if chosen is not None:
+        table, gaps = table[table["service"] == chosen], gaps[gaps["service"] == chosen]
+    document: dict[str, object] = {
+        "promotion": found.plan.promotion_id if found.plan is not None else None,
+        "services": table.to_dict(orient="records"),
+        "gaps": gaps.to_dict(orient="records"),
+    }
+    if chosen is not None:
+        document["neighbours"] = found.neighbours(chosen).to_dict(orient="records")
+    return document
+
+
+def _show_services(found: "Evaluation", chosen: str | None) -> None:
+    click.echo(repr(found))
+    frame, gaps = found.to_frame(), found.gaps_frame()
+    if chosen is not None:
+        frame, gaps = frame[frame["service"] == chosen], gaps[gaps["service"] == chosen]
+    print_table(frame, units=found.units, title="Every service before the promotion")
+    if chosen is not None:
+        around = found.neighbours(chosen)
+        for direction in ("upstream", "downstream"):
+            part = around[around["direction"] == direction].drop(columns="direction").dropna(axis=1, how="all")
+            if len(part):
+                print_table(part, units={"peak_q50": "requests/s"}, title=direction.capitalize())
+            else:
+                click.echo(f"\n{direction.capitalize()}: nothing")
+        if found.plan is not None:
+            print_lines("Why", found.plan.document["services"][chosen]["why"])
+    if len(gaps):
+        print_table(gaps, title="Open")
+    if found.plan is None:
+        click.echo("\nForecast, capacity and verdict come with a plan: capacity plan PROMOTION")
 
 
 def _draft(ws: "Workspace", out: Path | None, *, as_json: bool) -> None:
