@@ -211,7 +211,7 @@ def largest_peaks(peaks: "Peaks") -> Table:
 
 def plan_services(plan: "Plan") -> Table:
     """Return what the plan decides for each service; its reasons stand elsewhere."""
-    return Table(plan.to_frame().drop(columns="why"), plan.units)
+    return Table(plan.to_frame().drop(columns=["why", "capacity_evidence", "instance_limit"]), plan.units)
 
 
 def worst_peaks(review: "Review") -> Table:

@@ -1,5 +1,6 @@
 """The evaluation table: every service, what is expected of it, what it takes, and the verdict."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -132,10 +133,11 @@ def evaluate(
     evidence = None if plan is None or plan.curves is None else dict(plan.curves.evidence)
     losses = zone_losses if plan is None else int(plan.document["risk"]["zone_losses"])
     gaps = find_gaps(services, tested=tested, evidence=evidence, zone_losses=losses)
+    open_of = Counter(gap.service for gap in gaps)
     rows = [
         _facts(services, name, tested[name], (evidence or {}).get(name), last)
         | planned.get(name, {})
-        | {"open": sum(gap.service == name for gap in gaps)}
+        | {"open": open_of[name]}
         for name in services.names
     ]
     return Evaluation(services, pd.DataFrame(rows).reindex(columns=_COLUMNS), gaps, plan)

@@ -56,10 +56,13 @@ def find_gaps(
     zone_losses
         Zones that may be lost.
     """
+    callers = _callers(services)
     found = [
         Gap(kind, name, service.tier, service.owner, says, remedy)
         for name, service in services.items()
-        for kind, says, remedy in _of_service(services, service, tested[name], (evidence or {}).get(name), zone_losses)
+        for kind, says, remedy in _of_service(
+            services, service, tested[name], (evidence or {}).get(name), zone_losses=zone_losses, callers=callers[name]
+        )
     ]
     return tuple(sorted(found, key=lambda gap: (_TIERS.index(gap.tier), KINDS.index(gap.kind), gap.service)))
 
@@ -68,12 +71,18 @@ _Found = Iterator[tuple[str, str, str]]
 
 
 def _of_service(
-    services: "Catalog", service: "Service", tested: Tested, evidence: str | None, zone_losses: int
+    services: "Catalog",
+    service: "Service",
+    tested: Tested,
+    evidence: str | None,
+    *,
+    zone_losses: int,
+    callers: "list[tuple[str, Call]]",
 ) -> _Found:
     if not service.owner and not service.third_party:
         yield "unowned", "nobody is named as its owner", "name the owner in services.yaml"
     if service.third_party:
-        yield from _third_party(services, service)
+        yield from _third_party(service, callers)
     else:
         yield from _evidence(service, tested, evidence)
         yield from _promises(service)
@@ -114,14 +123,13 @@ def _promises(service: "Service") -> _Found:
         )
 
 
-def _third_party(services: "Catalog", service: "Service") -> _Found:
+def _third_party(service: "Service", callers: "list[tuple[str, Call]]") -> _Found:
     if service.max_qps is None:
         yield (
             "third_party_without_sla",
             "no max_qps: nothing is agreed on what it takes",
             "agree on an SLA and write it",
         )
-    callers = [(caller, _call(services[caller], service.name)) for caller in services.callers_of(service.name)]
     stuck = [caller for caller, call in callers if call.is_required]
     if stuck:
         yield (
@@ -155,10 +163,12 @@ def _external_ways(services: "Catalog", entry: str) -> list[tuple[str, ...]]:
     return [way for name, way in ways.items() if services[name].third_party]
 
 
-def _call(caller: "Service", callee: str) -> "Call":
-    """Return the call of a caller to a callee, the one it cannot do without where there are two."""
-    found = sorted((call for call in caller.calls if call.to == callee), key=lambda call: not call.is_required)
-    return found[0]
+def _callers(services: "Catalog") -> "dict[str, list[tuple[str, Call]]]":
+    found: dict[str, list[tuple[str, Call]]] = {name: [] for name in services.names}
+    for caller, service in services.items():
+        for call in service.calls:
+            found[call.to].append((caller, call))
+    return found
 
 
 def _some(names: list[str]) -> str:

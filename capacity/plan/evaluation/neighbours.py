@@ -73,10 +73,14 @@ def _calls(
 
 def _steps(services: "Catalog", name: str, *, up: bool) -> dict[str, int]:
     """Fewest calls between a service and every other on its way."""
+    near: dict[str, list[str]] = {other: [] for other in services.names}
+    for caller, service in services.items():
+        for call in service.calls:
+            tail, head = (call.to, caller) if up else (caller, call.to)
+            near[tail].append(head)
     away, front = {name: 0}, [name]
     for here in front:
-        near = services.callers_of(here) if up else tuple(call.to for call in services[here].calls)
-        for other in near:
+        for other in near[here]:
             if other not in away:
                 away[other] = away[here] + 1
                 front.append(other)
