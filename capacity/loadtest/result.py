@@ -82,10 +82,14 @@ class LoadTest(Result):
         return frozenset(g.step for g in self.gates if g.verdict == "excluded" and g.step is not None)
 
     @property
-    def generator_limited_steps(self) -> frozenset[int]:
-        """Indices of the steps where the generator, not the server, was full."""
-        named = (g for g in self.gates if g.name == "generator_saturated" and g.verdict == "bounded")
-        return frozenset(g.step for g in named if g.step is not None)
+    def short_of_rate_steps(self) -> frozenset[int]:
+        """Indices of the steps in which less was sent than asked for, so that what was achieved is what arrived.
+
+        The generator was full, or its senders waited for answers.
+        """
+        said = {("generator_saturated", "bounded"), ("closed_step_posing_as_open", "flagged")}
+        named = [g.step for g in self.gates if (g.name, g.verdict) in said]
+        return frozenset(range(len(self.steps)) if None in named else (step for step in named if step is not None))
 
     @property
     def troubles(self) -> tuple[str, ...]:

@@ -32,8 +32,8 @@ def to_steps(test: LoadTest) -> Steps | None:
         # Where a queue grew through the step, its mean number under way belongs to no throughput.
         grew = [g.step for g in test.gates if g.name in _GREW and g.verdict == "flagged" and g.step is not None]
         values["concurrency"] = np.where(np.isin(kept, grew), np.nan, values["concurrency"])
-    limited = np.isin(kept, list(test.generator_limited_steps))
-    load = np.where(limited, values["achieved_qps"], values["offered_qps"])
+    short = np.isin(kept, list(test.short_of_rate_steps))
+    load = np.where(short, values["achieved_qps"], values["offered_qps"])
     load = (load if is_open else values["concurrency"]) / n
     keep = np.isfinite(load) & (load > 0)
     values = {name: v[keep] for name, v in values.items()}

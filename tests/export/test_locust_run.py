@@ -91,7 +91,7 @@ def check_capacity(service: KneeService, done: subprocess.CompletedProcess[str],
     assert (test.service, test.instances, test.environment) == (SERVICE.name, 1, "production")
     assert len(test.steps) < len(STEPS)  # the load was not raised after the objective had broken
     assert not test.excluded_steps  # Little's law holds in every step
-    assert not test.generator_limited_steps
+    assert not test.short_of_rate_steps
 
     curves = fit_saturation([test], Catalog.from_services([SERVICE]), n_samples=500)
     found = float(np.median(curves.instance_capacity_qps.to_numpy()))

@@ -337,3 +337,33 @@ def test_a_figure_has_no_empty_panels_and_names_the_objective() -> None:
     texts = [text.get_text() for axes in tested.axes for text in axes.texts]
     assert any(text.startswith("objective ") for text in texts)
     assert "all answered" in texts
+
+
+def asked_of_few_users(*, users: int, base_s: float, takes_qps: float) -> LoadTest:
+    """A rate that was asked for and sent by so many users, who wait for their answers once all of them are busy."""
+    rows = []
+    for asked in range(50, 500, 50):
+        sent = min(asked, users / base_s, takes_qps)
+        inside = asked * base_s if sent >= asked else users
+        mean_ms = 1e3 * inside / sent
+        latency = {"p50_ms": 0.95 * mean_ms, "p95_ms": 1.3 * mean_ms, "p99_ms": 1.6 * mean_ms, "mean_ms": mean_ms}
+        load = {"offered_qps": asked, "achieved_qps": sent, "concurrency": inside}
+        rows.append({**load, **latency, "error_fraction": 0.0, "seconds": 120.0})
+    return load_test(rows)
+
+
+def test_a_rate_that_was_not_sent_is_no_load() -> None:
+    """Taken as load, the rates asked put the end of a server of 300/s at 331 [304, 350]."""
+    test = asked_of_few_users(users=60, base_s=0.05, takes_qps=300.0)
+    assert test.short_of_rate_steps
+    curves = fit_saturation([test], catalog(service(slo={"p95_ms": 150.0})))
+    low, mid, high = quantiles(curves)
+    assert low < mid <= 300.0
+    assert high < 310.0
+
+
+def test_few_users_say_only_what_they_sent() -> None:
+    test = asked_of_few_users(users=10, base_s=0.05, takes_qps=1000.0)
+    curves = fit_saturation([test], catalog(service(slo={"p95_ms": 150.0})))
+    assert curves.evidence["s"] == "bounded"
+    assert quantiles(curves)[0] >= 0.95 * 200.0
