@@ -21,14 +21,13 @@ from capacity.plan.fleet import (
 )
 from capacity.plan.limits import Limits, Rows, allocate
 from capacity.plan.network import Matrix, injection, reach
+from capacity.plan.promise import Promise, keep_promise
 from capacity.plan.sizing import (
     Bools,
     Floats,
     Ints,
-    Promise,
     Sizing,
     instances_for,
-    keep_promise,
     needed_survivors,
     survivors,
 )
