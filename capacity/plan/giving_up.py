@@ -14,44 +14,70 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+POWERS = (0.0, 0.5, 1.0)  # γ of `Quantiles`
+_MANY_POOLS = 1_000  # above, single futures hold up a few pools each: giving them up one by one saves little there
+_TAIL = 0.1  # of all rows: what lies beyond is a pool's tail
+_LEAST_WEIGHT = 1e-6
+_ROUNDING = 1e-12
 _NOISE = 1e-12  # of the cost of covering everything: less than that is rounding
 
 
 @dataclass(frozen=True)
-class CommonQuantile:
-    """One common order statistic for all pools.
+class Quantiles:
+    """An order statistic of each pool: all equally deep, or the deeper the more a pool's tail costs.
 
     Attributes
     ----------
-    ordered : ndarray (depth, pool)
+    ordered : ndarray (pool, depth)
         Each pool's values, falling.
-    lost : ndarray (depth,)
-        Rows beyond some pool's value at that depth.
+    weight : ndarray (pool,)
+        How deep each goes, relative to the others.
+    when_lost : ndarray (row,)
+        Depths, as a multiple of ``weight``, at which rows are lost, rising.
+
+    Notes
+    -----
+    Were tails exponential with means b_p and pools to fail one by one, the cheapest way of sharing out a probability
+    would be in proportion to b_p: hence weights b_p^γ. With γ = 1 the risk goes to the dear pools alone, which pays where
+    they fail apart; with γ = 0 it is one common quantile, which chooses least and so flatters itself least.
     """
 
     ordered: Floats
-    lost: Ints
+    weight: Floats
+    when_lost: Floats
 
     @classmethod
-    def of(cls, rows: Floats, most: int) -> "CommonQuantile":
-        """Sort ``rows`` (row, pool) as deep as ``most`` lost rows can reach."""
-        n, p = rows.shape
+    def of(cls, pools: Floats, most: int, powers: tuple[float, ...]) -> "list[Quantiles]":
+        """Sort ``pools`` (pool, row) as deep as ``most`` lost rows can reach; one rule a power γ."""
+        p, n = pools.shape
         depth = min(most, n - 1) + 1
-        order = np.argsort(-rows.T, axis=1, kind="stable")[:, :depth]
-        ordered = np.take_along_axis(rows.T, order, axis=1)
+        order = np.argsort(-pools, axis=1, kind="stable")[:, : max(depth, int(_TAIL * n) + 1)]
+        ordered = np.take_along_axis(pools, order, axis=1)
+        # The tail is taken at a depth of its own, so that every budget is shared out by the same weights.
+        tail = ordered[:, : int(_TAIL * n) + 1]
+        excess = np.maximum(tail.mean(axis=1) - tail[:, -1], 0.0)
+        relative = np.maximum(excess / max(float(excess.max(initial=0.0)), 1e-300), _LEAST_WEIGHT)
+        ordered, order = ordered[:, :depth], order[:, :depth]
         # A row is lost at the first depth with a lower value than its own, in whichever pool that comes first.
-        falls = np.ones((p, depth), dtype=bool)
+        falls = np.zeros((p, depth), dtype=bool)
         falls[:, :-1] = ordered[:, 1:] < ordered[:, :-1]
-        falls[:, -1] = False
-        place = np.where(falls, np.arange(depth) + 1, depth)
+        place = np.where(falls, np.arange(1.0, depth + 1.0), np.inf)
         lower = np.minimum.accumulate(place[:, ::-1], axis=1)[:, ::-1]
-        first = np.full(n, depth)
-        np.minimum.at(first, order.ravel(), lower.ravel())
-        return cls(ordered.T, np.cumsum(np.bincount(first, minlength=depth + 1))[:depth])
+        rules = []
+        for power in powers:
+            weight = relative**power
+            when = np.full(n, np.inf)
+            np.minimum.at(when, order.ravel(), (lower / weight[:, None]).ravel())
+            rules.append(cls(ordered, weight, np.sort(when)))
+        return rules
 
     def levels(self, budget: int) -> Floats:
         """Lowest choice that loses at most ``budget`` rows, (pool,)."""
-        return np.asarray(self.ordered[max(int(np.searchsorted(self.lost, budget, side="right")) - 1, 0)])
+        deepest = self.ordered.shape[1] - 1
+        stop = self.when_lost[budget] if budget < len(self.when_lost) else np.inf
+        # Just before the depth at which one row too many would be lost.
+        at = np.ceil(np.minimum(stop * self.weight, deepest + 1.0) * (1.0 - _ROUNDING)) - 1.0
+        return np.asarray(self.ordered[np.arange(len(at)), np.clip(at, 0, deepest).astype(np.int64)])
 
 
 @dataclass(frozen=True)
@@ -72,10 +98,9 @@ class Descent:
     lost: Ints
 
     @classmethod
-    def of(cls, rows: Floats, most: int) -> "Descent":
-        """Give up, one by one, the row that holds up most cost, while at most ``most`` rows are lost."""
-        pools = np.ascontiguousarray(rows.T)
-        n = len(rows)
+    def of(cls, pools: Floats, most: int) -> "Descent":
+        """Give up, one by one, the row of ``pools`` (pool, row) that holds up most cost, at most ``most`` in all."""
+        n = pools.shape[1]
         kept, lost = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
         top: Floats = pools.max(axis=1)
         holding, gain = _steps_down(pools, kept, top)
@@ -124,7 +149,7 @@ def _steps_down(pools: Floats, kept: Bools, top: Floats) -> tuple[Bools, Floats]
 
 @dataclass(frozen=True)
 class GivingUp:
-    """The cheaper of both rules, for any number of lost rows up to ``most``.
+    """Every rule's choices for any number of lost rows up to ``most``.
 
     Examples
     --------
@@ -134,19 +159,29 @@ class GivingUp:
     (array([9., 7.]), array([9., 1.]), array([4., 1.]))
     """
 
-    rules: tuple[CommonQuantile, Descent] | None
+    rules: tuple[Quantiles | Descent, ...]
     columns: int
 
     @classmethod
     def of(cls, rows: Floats, most: int) -> "GivingUp":
         """Sort ``rows`` (row, pool) once."""
         if not rows.size:
-            return cls(None, rows.shape[1])
-        return cls((CommonQuantile.of(rows, most), Descent.of(rows, most)), rows.shape[1])
+            return cls((), rows.shape[1])
+        pools = np.ascontiguousarray(rows.T)
+        rules: list[Quantiles | Descent] = [*Quantiles.of(pools, most, POWERS)]
+        if len(pools) <= _MANY_POOLS:
+            rules.append(Descent.of(pools, most))
+        return cls(tuple(rules), rows.shape[1])
 
-    def levels(self, budget: int) -> Floats:
-        """Cost level of each pool that loses at most ``budget`` rows, (pool,)."""
-        if self.rules is None:
+    def levels(self, budget: int, rule: int | None = None) -> Floats:
+        """Cost level of each pool that loses at most ``budget`` rows, by one rule or the cheapest, (pool,)."""
+        if not self.rules:
             return np.zeros(self.columns)
-        common, descent = (rule.levels(budget) for rule in self.rules)
-        return common if common.sum() < descent.sum() else descent
+        if rule is not None:
+            return self.rules[rule].levels(budget)
+        return min((one.levels(budget) for one in self.rules), key=lambda level: float(level.sum()))
+
+
+def rules_of(pools: int) -> int:
+    """How many rules there are for so many pools."""
+    return len(POWERS) + (pools <= _MANY_POOLS)

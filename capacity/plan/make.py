@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capacity.errors import InputError, NotCoveredError, Problem
+from capacity.plan.cost import write_cost
 from capacity.plan.decide import DEGRADABLE_QUANTILE, SAFE_QUANTILE, Decided, decide
 from capacity.plan.decisions import Context
 from capacity.plan.document import signature
@@ -20,7 +21,6 @@ from capacity.plan.turned_away import SUBSET, external_qps, transactions_turned_
 from capacity.plan.write import (
     Calendar,
     admitted_tps,
-    cost_per_hour,
     header,
     number,
     requests_per_order,
@@ -175,7 +175,6 @@ def _document(
 ) -> dict[str, Any]:
     calendar = Calendar.of(peaks)
     per_dat = {i: float(e.per_dat) for i, n in enumerate(decided.fleet.names) if (e := services[n].entry) is not None}
-    now, peak = cost_per_hour(decided)
     return {
         **header(peaks, context.risk),
         "demand": write_demand(peaks),
@@ -185,7 +184,7 @@ def _document(
         "services": write_services(decided, peaks, context, calendar),
         "edges": write_edges(decided),
         "degradation": write_degradation(decided, calendar),
-        "cost": {"per_hour_now": number(now), "per_hour_peak": number(peak), "currency": currency},
+        "cost": write_cost(decided, currency=currency),
         **_probabilities(decided),
     }
 

@@ -23,6 +23,8 @@ class Promise:
         Futures it was allowed to lose.
     holds : bool
         Whether ``overload_probability`` is within what was asked for.
+    cost_on_samples : float
+        Of a sizing that need not hold outside the samples; NaN where it was not asked for.
     trials : Trials
         What other probabilities can be asked of, without sorting again.
     """
@@ -32,6 +34,7 @@ class Promise:
     allowed: int
     holds: bool
     trials: "Trials" = field(repr=False)
+    cost_on_samples: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Trials:
     whole: Program
     halves: tuple[tuple[Program, Ints, Bools], ...]
     anyway: int
-    _found: dict[int, tuple[Sizing, float]] = field(default_factory=dict, repr=False)
+    _found: dict[tuple[int, int | None], tuple[Sizing, float]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def build(
@@ -84,39 +87,55 @@ class Trials:
             int(anyway.sum()),
         )
 
-    def give_up(self, allowed: int) -> tuple[Sizing, float]:
-        """Return the sizing that gives up so many futures, and the probability that it fails outside them.
+    def give_up(self, allowed: int, rule: int | None = None) -> tuple[Sizing, float]:
+        """Return the sizing that gives up so many futures by a rule, and the probability that it fails outside them.
 
         The sizing is repeated on each half of the futures and judged on the other; the mean difference
         between both counts is the optimism that is added to the count. It is never subtracted.
         """
-        if allowed not in self._found:
-            sizing = self.whole.choose(allowed)
+        if (allowed, rule) not in self._found:
+            sizing = self.whole.choose(allowed, rule)
             flattery = []
             for program, needed, anyway in self.halves:
-                part = program.choose(allowed // 2)
+                part = program.choose(allowed // 2, rule)
                 outside = (needed > part.surviving).any(axis=1) | anyway
                 flattery.append(float(outside.mean()) - float((~part.kept).mean()))
             # Halves overfit more than the whole: measured on lognormal companies of 12 to 60 pools, the whole's
             # optimism is 0.6 to 0.9 of theirs. What is too much stays in hand for the choice among several sizings.
             optimism = max(float(np.mean(flattery)), 0.0) if flattery else 0.0
-            self._found[allowed] = sizing, min(float((~sizing.kept).mean()) + optimism, 1.0)
-        return self._found[allowed]
+            self._found[allowed, rule] = sizing, min(float((~sizing.kept).mean()) + optimism, 1.0)
+        return self._found[allowed, rule]
 
     def keep(self, probability: float) -> Promise:
         """Give up the largest number of futures on a fixed ladder whose honest share stays within ``probability``.
 
-        A ladder, so that a larger probability never costs more.
+        Each rule by itself; the cheapest is taken that holds. A ladder, so that a larger probability never costs more.
         """
+        found = [self._keep(probability, rule) for rule in range(self.whole.n_rules)]
+        holding = [promise for promise in found if promise.holds]
+        # Where none holds the dearest is taken, so that a larger probability cannot cost more than this one.
+        return min(holding, key=_cost) if holding else max(found, key=_cost)
+
+    def _keep(self, probability: float, rule: int) -> Promise:
         for allowed in _ladder(allowed_samples(probability, len(self.whole.lost))):
-            sizing, share = self.give_up(allowed)
+            sizing, share = self.give_up(allowed, rule)
             if share <= probability or allowed <= self.anyway:
                 break
         return Promise(sizing, share, allowed, share <= probability, self)
 
-    def certify(self, promise: Promise) -> Promise:
-        """Return the promise with the bound of its sizing's cost."""
-        return replace(promise, sizing=self.whole.certify(promise.sizing, promise.allowed))
+    def certify(self, promise: Promise, probability: float) -> Promise:
+        """Return the promise with the bound of what any plan costs that loses no more of these futures than it may.
+
+        How many it may is `allowed_samples`, whichever rule was taken: so the gap also holds the price of a choice
+        that is good outside the samples.
+        """
+        allowed = allowed_samples(probability, len(self.whole.lost))
+        alone = min(self.whole.choose(allowed).cost, promise.sizing.cost)
+        return replace(promise, sizing=self.whole.certify(promise.sizing, allowed), cost_on_samples=alone)
+
+
+def _cost(promise: Promise) -> float:
+    return promise.sizing.cost
 
 
 def honest_share(load: Floats, cost: ArrayLike, *, zones: ArrayLike, losses: ArrayLike, allowed: int) -> float:
@@ -159,7 +178,7 @@ def keep_promise(
     trials = Trials.build(
         load, cost, zones=zones, losses=losses, floor=floor, quota=quota, lost_anyway=lost_anyway, most=most
     )
-    return trials.certify(trials.keep(probability))
+    return trials.certify(trials.keep(probability), probability)
 
 
 def _ladder(most: int) -> list[int]:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from capacity.plan.giving_up import GivingUp
+from capacity.plan.giving_up import GivingUp, rules_of
 from capacity.plan.relaxation import least_cost
 
 Floats = NDArray[np.float64]
@@ -130,7 +130,7 @@ class Program:
     Notes
     -----
     With finite samples the program is: choose levels t_p minimising Σ c_p(t_p) such that
-    #{i : ∃p load_ip > t_p} ≤ m. Two nested heuristics give candidates and the cheaper is taken (`GivingUp`); the
+    #{i : ∃p load_ip > t_p} ≤ m. Several nested heuristics give candidates and the cheapest is taken (`GivingUp`); the
     relaxation of the extended formulation of the mixing set says how far from the optimum that can be
     (`capacity.plan.relaxation`): about one percent on lognormal joint demands.
 
@@ -183,18 +183,25 @@ class Program:
     def _whole(self) -> GivingUp:
         return GivingUp.of(self.covering, self.most)
 
-    def choose(self, allowed: int) -> Sizing:
-        """Give up at most ``allowed`` futures, those lost anyway among them.
+    @property
+    def n_rules(self) -> int:
+        """Rules by which futures can be given up."""
+        return rules_of(self.covering.shape[1])
+
+    def choose(self, allowed: int, rule: int | None = None) -> Sizing:
+        """Give up at most ``allowed`` futures, those lost anyway among them, by one rule or the cheapest.
 
         Where those use it up, the pools add nothing to them, and still hold ``allowed`` on their own, so that a
         tighter promise never comes cheaper.
         """
+        if rule is None:
+            return min((self.choose(allowed, r) for r in range(self.n_rules)), key=lambda found: found.cost)
         spare = allowed - int(self.lost.sum())
-        chosen = self._open.levels(max(spare, 0))
+        chosen = self._open.levels(max(spare, 0), rule)
         if self.lost.all():
             chosen = self.covering.min(axis=0, initial=np.inf)
         if spare < 0:
-            chosen = np.maximum(chosen, self._whole.levels(allowed))
+            chosen = np.maximum(chosen, self._whole.levels(allowed, rule))
         kept = (self.covering <= chosen).all(axis=1) & ~self.lost
         # Cost is one to one with instances, and those with what survives of them.
         instances = np.rint(chosen / self.price).astype(np.int64)

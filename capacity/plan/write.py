@@ -229,13 +229,6 @@ def admitted_tps(decided: Decided, transaction: np.ndarray[Any, Any], per_dat: M
     return number(min(through)) if through else None
 
 
-def cost_per_hour(decided: Decided) -> tuple[float, float]:
-    """Currency per hour of the instances today and at the peak; what is not ours is not counted."""
-    fleet = decided.fleet
-    ours = np.array([not fleet.third_party[fleet.names.index(host)] for host in fleet.pools])
-    return float((fleet.cost * fleet.now)[ours].sum()), float((fleet.cost * decided.instances)[ours].sum())
-
-
 def header(peaks: "Peaks", risk: Any) -> dict[str, Any]:
     """Say what the plan is of."""
     return {
