@@ -45,7 +45,7 @@ def rate_for_delay(arrivals: Floats, max_delay_s: float, *, step_s: float, round
     """
     came = np.cumsum(np.asarray(arrivals, dtype=float) * step_s, axis=1)
     seconds = step_s * np.arange(1, came.shape[1] + 1)
-    rate = came[:, -1] / (seconds[-1] + max_delay_s)
+    rate = (came / (seconds + max_delay_s)).max(axis=1)
     row = np.arange(len(came))
     for _ in range(rounds):
         ahead = came - rate[:, None] * seconds

@@ -16,6 +16,8 @@ Bools = NDArray[np.bool_]
 
 POWERS = (0.0, 0.5, 1.0)  # γ of `Quantiles`
 _MANY_POOLS = 1_000  # above, single futures hold up a few pools each: giving them up one by one saves little there
+_CELLS = 200_000_000  # of the matrix, looked at over all futures given up one by one: about a second
+_GIVEN_UP = 4  # at most every so-manieth row is given up for its own sake; beyond, quantiles do as well
 _TAIL = 0.1  # of all rows: what lies beyond is a pool's tail
 _LEAST_WEIGHT = 1e-6
 _ROUNDING = 1e-12
@@ -101,29 +103,33 @@ class Descent:
     def of(cls, pools: Floats, most: int) -> "Descent":
         """Give up, one by one, the row of ``pools`` (pool, row) that holds up most cost, at most ``most`` in all."""
         n = pools.shape[1]
-        kept, lost = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
-        top: Floats = pools.max(axis=1)
-        holding, gain = _steps_down(pools, kept, top)
+        rest = pools.copy()  # of rows that were not given up
+        given, lost = np.zeros(0, dtype=np.int64), np.zeros(n, dtype=bool)
+        start: Floats = pools.max(axis=1)
+        level = start.copy()
+        holding, gain = _steps_down(rest, level)
         weight = gain @ holding
-        start, level = top, top.copy()
         steps: list[tuple[Ints, Floats, int]] = []
-        least = _NOISE * max(float(top.sum()), 1e-300)
-        for _ in range(n - 1):
+        least = _NOISE * max(float(start.sum()), 1e-300)
+        # Set by the size of the matrix alone: with a tighter promise the way down is the same.
+        for _ in range(min(n // _GIVEN_UP, _CELLS // pools.size)):
             row = int(weight.argmax())
             if weight[row] <= least:
                 break
-            kept[row] = False
+            given = np.append(given, row)
+            rest[:, row] = -np.inf
             moved = np.flatnonzero(holding[:, row])
-            own = pools[moved]
             weight -= gain[moved] @ holding[moved]
-            below = np.where(kept, own, -np.inf).max(axis=1)
-            lost |= (own > below[:, None]).any(axis=0)
-            if int(lost.sum()) > most:
+            own = rest[moved]
+            below = own.max(axis=1)
+            lost[given] |= (pools[np.ix_(moved, given)] > below[:, None]).any(axis=0)
+            count = int(lost.sum())
+            if count > most:
                 break
             fell = below < level[moved]
-            steps.append((moved[fell], below[fell], int(lost.sum())))
+            steps.append((moved[fell], below[fell], count))
             level[moved] = below
-            holding[moved], gain[moved] = _steps_down(own, kept, below)
+            holding[moved], gain[moved] = _steps_down(own, below)
             weight += gain[moved] @ holding[moved]
         if not steps:
             return cls(start, np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
@@ -138,11 +144,10 @@ class Descent:
         return level
 
 
-def _steps_down(pools: Floats, kept: Bools, top: Floats) -> tuple[Bools, Floats]:
-    """Which kept rows hold each pool at its top, and what each of them holds up on the way to the next level."""
-    open_rows = np.where(kept, pools, -np.inf)
-    holding = open_rows == top[:, None]
-    below = np.where(holding, -np.inf, open_rows).max(axis=1)
+def _steps_down(rest: Floats, top: Floats) -> tuple[Bools, Floats]:
+    """Which rows hold each pool at its top, and what each of them holds up on the way to the next level."""
+    holding = rest == top[:, None]
+    below = np.where(holding, -np.inf, rest).max(axis=1)
     gain = np.where(np.isfinite(below), top - np.where(np.isfinite(below), below, 0.0), 0.0)
     return holding, gain / np.maximum(holding.sum(axis=1), 1)
 

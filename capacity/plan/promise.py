@@ -157,8 +157,9 @@ def keep_promise(
     quota: ArrayLike | None = None,
     lost_anyway: Bools | None = None,
     largest_probability: float = 0.0,
+    certified: bool = True,
 ) -> Promise:
-    """`size_jointly` for a probability that also holds outside the samples, with the bound of its cost.
+    """`size_jointly` for a probability that also holds outside the samples.
 
     Parameters
     ----------
@@ -166,6 +167,8 @@ def keep_promise(
         That any of the pools is overloaded.
     largest_probability : float
         Largest that will be asked of the promise's ``trials`` afterwards.
+    certified : bool
+        Whether to look for the bound.
 
     Examples
     --------
@@ -178,7 +181,8 @@ def keep_promise(
     trials = Trials.build(
         load, cost, zones=zones, losses=losses, floor=floor, quota=quota, lost_anyway=lost_anyway, most=most
     )
-    return trials.certify(trials.keep(probability), probability)
+    promise = trials.keep(probability)
+    return trials.certify(promise, probability) if certified else promise
 
 
 def _ladder(most: int) -> list[int]:

@@ -62,8 +62,10 @@ def read_queues(network: Network, peaks: "Peaks", peak_qps: Floats, *, max_delay
     out = []
     for column, s in enumerate(callees):
         delay = float(max_delay_s[waits & (network.callee == s)].min())
-        arrivals, most = _at(arrive, through_queue[:, column]), _at(arrive, in_all[:, column]).max(axis=1)
-        queued_most = arrivals.max(axis=1)
+        arrivals = _at(arrive, through_queue[:, column])
+        most = queued_most = arrivals.max(axis=1)
+        if (in_all[:, column] != through_queue[:, column]).any():
+            most = _at(arrive, in_all[:, column]).max(axis=1)
         rate = rate_for_delay(arrivals, delay, step_s=STEP_S)
         with np.errstate(divide="ignore", invalid="ignore"):
             part = np.where(most > 0, queued_most / most, 1.0)

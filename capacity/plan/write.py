@@ -64,7 +64,7 @@ class Calendar:
 
 def write_services(decided: Decided, peaks: "Peaks", context: Context, calendar: Calendar) -> dict[str, Any]:
     """One entry a service, in the catalogue's order."""
-    at = _peak_at_s(peaks)
+    at = _peak_at_s(decided, peaks)
     return {name: _service(decided, context, calendar, s, peak_at_s=at) for s, name in enumerate(decided.fleet.names)}
 
 
@@ -117,11 +117,14 @@ def _service(
     }
 
 
-def _peak_at_s(peaks: "Peaks") -> dict[str, float]:
+def _peak_at_s(decided: Decided, peaks: "Peaks") -> dict[str, float]:
     """Typical time of each service's worst second, in the phase where its median is highest."""
-    phase = np.median(peaks.peak_qps.values, axis=0).argmax(axis=0)
-    at = np.median(peaks.peak_at_s.values, axis=0)
-    return {name: float(at[phase[i], i]) for i, name in enumerate(peaks.services)}
+    names = decided.fleet.names
+    column = {name: i for i, name in enumerate(peaks.services)}
+    known = [s for s, name in enumerate(names) if name in column]
+    phase = decided.typical_qps.argmax(axis=0)[known]
+    at = peaks.peak_at_s.values[:, phase, [column[names[s]] for s in known]]
+    return {names[s]: float(when) for s, when in zip(known, np.median(at, axis=0), strict=True)}
 
 
 def write_edges(decided: Decided) -> list[dict[str, Any]]:
