@@ -55,7 +55,7 @@ def rate_for_delay(arrivals: Floats, max_delay_s: float, *, step_s: float, round
         start = np.where(low < 0.0, (ahead <= low[:, None]).argmax(axis=1), -1)
         before = np.where(start >= 0, came[row, start], 0.0)
         following = (came[row, end] - before) / (step_s * (end - start) + max_delay_s)
-        if (following <= rate * (1.0 + 1e-12)).all():
+        if (following <= rate * (1.0 + 1e-9)).all():
             break
         rate = np.maximum(rate, following)
     return np.asarray(rate, dtype=float)

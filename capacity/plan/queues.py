@@ -64,7 +64,7 @@ def read_queues(network: Network, peaks: "Peaks", peak_qps: Floats, *, max_delay
         delay = float(max_delay_s[waits & (network.callee == s)].min())
         arrivals = _at(arrive, through_queue[:, column])
         most = queued_most = arrivals.max(axis=1)
-        if (in_all[:, column] != through_queue[:, column]).any():
+        if not np.allclose(in_all[:, column], through_queue[:, column], rtol=1e-9, atol=0.0):
             most = _at(arrive, in_all[:, column]).max(axis=1)
         rate = rate_for_delay(arrivals, delay, step_s=STEP_S)
         with np.errstate(divide="ignore", invalid="ignore"):
