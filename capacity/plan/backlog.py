@@ -27,33 +27,43 @@ def backlog(arrivals: Floats, rate: Floats, *, step_s: float) -> Floats:
     return np.asarray(net - lowest, dtype=float)
 
 
-def rate_for_delay(arrivals: Floats, max_delay_s: float, *, step_s: float, rounds: int = 40) -> Floats:
+def rate_for_delay(arrivals: Floats, max_delay_s: float, *, step_s: float, rounds: int = 60) -> Floats:
     """Least constant rate at which nothing waits longer than ``max_delay_s``, per sample.
 
-    First in, first out: the last of a backlog W waits W / rate. Bisection between the mean rate over the
-    whole time plus the delay, and the largest rate.
+    First in, first out: the last of a backlog W waits W / rate, so what arrives in any stretch of d seconds has to be
+    served in d + ``max_delay_s``: the rate is the largest such quotient. It is found from below by Newton's method: the
+    stretch that is worst at one rate gives the next (Dinkelbach), which ends after a handful of rounds.
+
+    References
+    ----------
+    Dinkelbach: On nonlinear fractional programming. Management Science 13 (1967).
 
     Examples
     --------
     >>> rate_for_delay(np.array([[10.0] + [0.0] * 9]), 4.0, step_s=1.0).round(3)
     array([2.])
     """
-    high = arrivals.max(axis=1)
-    low = arrivals.sum(axis=1) * step_s / (arrivals.shape[1] * step_s + max_delay_s)
-    low = np.minimum(low, high) * 0.5
+    came = np.cumsum(np.asarray(arrivals, dtype=float) * step_s, axis=1)
+    seconds = step_s * np.arange(1, came.shape[1] + 1)
+    rate = (came / (seconds + max_delay_s)).max(axis=1)
+    row = np.arange(len(came))
     for _ in range(rounds):
-        middle = 0.5 * (low + high)
-        holds = backlog(arrivals, middle, step_s=step_s).max(axis=1) <= middle * max_delay_s
-        high, low = np.where(holds, middle, high), np.where(holds, low, middle)
-    return np.asarray(high, dtype=float)
+        ahead = came - rate[:, None] * seconds
+        lowest = np.minimum.accumulate(np.minimum(ahead, 0.0), axis=1)
+        end = (ahead - lowest).argmax(axis=1)
+        low = lowest[row, end]
+        start = np.where(low < 0.0, (ahead <= low[:, None]).argmax(axis=1), -1)
+        before = np.where(start >= 0, came[row, start], 0.0)
+        following = (came[row, end] - before) / (step_s * (end - start) + max_delay_s)
+        if (following <= rate * (1.0 + 1e-9)).all():
+            break
+        rate = np.maximum(rate, following)
+    return np.asarray(rate, dtype=float)
 
 
 def drain_time_s(arrivals: Floats, rate: Floats, *, step_s: float) -> Floats:
     """Seconds from the first waiting request to the end of the longest stretch with a backlog, per sample."""
     waiting = backlog(arrivals, rate, step_s=step_s) > 1e-9 * np.maximum(rate, 1.0)[:, None]
-    run = np.zeros(len(arrivals))
-    longest = np.zeros(len(arrivals))
-    for step in range(arrivals.shape[1]):
-        run = np.where(waiting[:, step], run + step_s, 0.0)
-        np.maximum(longest, run, out=longest)
-    return longest
+    step = np.arange(waiting.shape[1])
+    last_idle = np.maximum.accumulate(np.where(waiting, -1, step), axis=1)
+    return np.asarray(step_s * (step - last_idle).max(axis=1, initial=0), dtype=float)

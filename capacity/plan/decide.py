@@ -21,14 +21,13 @@ from capacity.plan.fleet import (
 )
 from capacity.plan.limits import Limits, Rows, allocate
 from capacity.plan.network import Matrix, injection, reach
+from capacity.plan.promise import Promise, keep_promise
 from capacity.plan.sizing import (
     Bools,
     Floats,
     Ints,
-    Promise,
     Sizing,
     instances_for,
-    keep_promise,
     needed_survivors,
     survivors,
 )
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
 SAFE_QUANTILE = 0.05  # limits protect what a service can take with 95 % probability
 DEGRADABLE_QUANTILE = 0.5  # degradable services are sized for their typical future; limits cut the rest
+FRONTIER_PROBABILITY = 0.5  # largest at which the price of the core promise is told
 LIMIT_DEMAND_QUANTILE = 0.95  # demand that limits try to admit before they share what is left
 
 
@@ -56,6 +56,10 @@ class Decided:
     instances, surviving : ndarray (p,)
     needed_by_phase : ndarray (phase, p)
         Instances of each phase that keep the same futures; never fewer than run today.
+    used : ndarray (sample, p)
+        Most work over the phases, in instances' worth at the policy's ceiling.
+    most_qps : ndarray (sample, s)
+        Most load over the phases that has to be carried at once.
     bare_need : ndarray (p,)
         Instances that would do, were those of today not there.
     core, non_core : Promise or None
@@ -78,6 +82,8 @@ class Decided:
     instances: Ints
     surviving: Ints
     needed_by_phase: Ints
+    used: Floats
+    most_qps: Floats
     bare_need: Ints
     core: Promise | None
     non_core: Promise | None
@@ -89,6 +95,11 @@ class Decided:
     safe_qps: Floats
     rejected: Floats
     entry: Bools
+
+    @cached_property
+    def typical_qps(self) -> Floats:
+        """Median worst second of each phase, (phase, s)."""
+        return np.asarray(np.median(self.offered.peak_qps, axis=0))
 
     @cached_property
     def digest(self) -> Digest:
@@ -115,7 +126,8 @@ def decide(fleet: Fleet, offered: Offered, *, risk: "Risk", entries: Sequence[in
     planned = _plan_degradation(fleet, offered, features, allowed=risk.overload_probability)
     if planned:
         offered = replace(offered, peak_qps=shed(offered.peak_qps, planned))
-    beyond = beyond_repair(fleet, offered)
+    most = offered.most()
+    beyond = beyond_repair(fleet, most)
     used = most_pool_use(fleet, offered, ceiling=risk.utilization_ceiling)
     load = fleet.sharing.needed(used)
     surviving, instances, kept, promises = _size(fleet, load, beyond, risk=risk)
@@ -136,6 +148,8 @@ def decide(fleet: Fleet, offered: Offered, *, risk: "Risk", entries: Sequence[in
         instances=instances,
         surviving=surviving,
         needed_by_phase=needed,
+        used=used,
+        most_qps=most,
         bare_need=bare.max(axis=0),
         core=promises[0],
         non_core=promises[1],
@@ -194,6 +208,7 @@ def _size(
                 floor=fleet.now[at],
                 quota=fleet.quota[at],
                 lost_anyway=anyway,
+                largest_probability=FRONTIER_PROBABILITY if tier == 0 else 0.0,
             )
             surviving[at], instances[at] = promise.sizing.surviving, promise.sizing.instances
         promises.append(promise)

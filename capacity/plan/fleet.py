@@ -249,7 +249,7 @@ def low_capacity(fleet: Fleet, serving: Ints, *, quantile: float) -> Floats:
     return np.asarray(low)
 
 
-def beyond_repair(fleet: Fleet, offered: Offered) -> Bools:
+def beyond_repair(fleet: Fleet, most_qps: Floats) -> Bools:
     """Futures in which a service exceeds what no instance mends: its SLA, fixed capacity or hot key, (sample, s)."""
     roof = np.fmin(np.where(fleet.is_fixed, fleet.fixed_qps, np.inf), fleet.roof_qps)
-    return offered.most() > roof
+    return np.asarray(most_qps > roof)

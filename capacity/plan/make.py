@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capacity.errors import InputError, NotCoveredError, Problem
+from capacity.plan.cost import write_cost
 from capacity.plan.decide import DEGRADABLE_QUANTILE, SAFE_QUANTILE, Decided, decide
 from capacity.plan.decisions import Context
 from capacity.plan.document import signature
 from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, unproven
 from capacity.plan.fleet import Fleet, Offered, read_fleet
+from capacity.plan.frontier import write_frontier
 from capacity.plan.network import RETRY_BUDGET, Matrix, reach
 from capacity.plan.queues import Queue, read_queues
 from capacity.plan.result import Plan
@@ -21,7 +23,6 @@ from capacity.plan.turned_away import SUBSET, external_qps, transactions_turned_
 from capacity.plan.write import (
     Calendar,
     admitted_tps,
-    cost_per_hour,
     header,
     number,
     requests_per_order,
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from capacity.saturation import Curves
     from capacity.settings import Risk
 
-_COUNT_STEP_S = 10.0
+_COUNT_STEP_S = (10.0, 60.0)  # the shape of a promotion is known by the minute, that of its opening better
+_COUNT_STEPS = 720
 
 
 def make_plan(
@@ -206,7 +208,7 @@ def _context(decided: Decided, curves: "Curves", risk: "Risk", queues: tuple[Que
 def _cold_peak(decided: Decided) -> Floats:
     """Median worst second behind cold caches: the entries' medians through the cold graph, as far as it is more."""
     network = decided.fleet.network
-    load = np.median(decided.offered.peak_qps, axis=0).max(axis=0)
+    load = decided.typical_qps.max(axis=0)
     outside = Matrix(external_qps(network, load)[None, :])
     if np.array_equal(network.calls, network.cold_calls):
         return np.asarray(load, dtype=float)
@@ -221,7 +223,6 @@ def _document(
 ) -> dict[str, Any]:
     calendar = Calendar.of(peaks)
     per_dat = {i: float(e.per_dat) for i, n in enumerate(decided.fleet.names) if (e := services[n].entry) is not None}
-    now, peak = cost_per_hour(decided)
     return {
         **header(peaks, context.risk),
         "demand": write_demand(peaks),
@@ -231,7 +232,8 @@ def _document(
         "services": write_services(decided, peaks, context, calendar),
         "edges": write_edges(decided),
         "degradation": write_degradation(decided, calendar),
-        "cost": {"per_hour_now": number(now), "per_hour_peak": number(peak), "currency": currency},
+        "cost": write_cost(decided, currency=currency),
+        "frontier": write_frontier(decided, np.asarray(peaks.peak_tps, dtype=float), risk=context.risk),
         **_probabilities(decided),
     }
 
@@ -257,7 +259,8 @@ def _turned_away(
     for phase, span in enumerate(calendar.spans):
         if (decided.offered.peak_qps[:, phase] > limit).any():
             start = (span.starts_at - calendar.starts_at).total_seconds()
-            spans.append((start, (span.ends_at - span.starts_at).total_seconds(), _COUNT_STEP_S))
+            duration = (span.ends_at - span.starts_at).total_seconds()
+            spans.append((start, duration, float(np.clip(duration / _COUNT_STEPS, *_COUNT_STEP_S))))
     if not spans:
         return {"q50": 0.0, "q95": 0.0}
     lost = transactions_turned_away(

@@ -58,15 +58,18 @@ def read_queues(network: Network, peaks: "Peaks", peak_qps: Floats, *, max_delay
     if len(callees) == 0 or not peaks.entries:
         return ()
     chosen = spread_samples(np.asarray(peaks.peak_tps, dtype=float), 32)
-    queued, whole = _rates(network, peaks, chosen, waits, callees)
+    arrive, through_queue, in_all = _rates(network, peaks, chosen, waits, callees)
     out = []
     for column, s in enumerate(callees):
         delay = float(max_delay_s[waits & (network.callee == s)].min())
-        arrivals = queued[:, column]
+        arrivals = _at(arrive, through_queue[:, column])
+        most = queued_most = arrivals.max(axis=1)
+        if not np.allclose(in_all[:, column], through_queue[:, column], rtol=1e-9, atol=0.0):
+            most = _at(arrive, in_all[:, column]).max(axis=1)
         rate = rate_for_delay(arrivals, delay, step_s=STEP_S)
         with np.errstate(divide="ignore", invalid="ignore"):
-            part = np.where(whole[:, column].max(axis=1) > 0, arrivals.max(axis=1) / whole[:, column].max(axis=1), 1.0)
-            eased = np.where(arrivals.max(axis=1) > 0, rate / arrivals.max(axis=1), 1.0)
+            part = np.where(most > 0, queued_most / most, 1.0)
+            eased = np.where(queued_most > 0, rate / queued_most, 1.0)
         share = np.clip((1.0 - part) + part * eased, 0.0, 1.0)
         typical = float(np.quantile(share, SAFE_QUANTILE)) if peak_qps[:, s].max() > 0 else 1.0
         waiting = backlog(arrivals, rate, step_s=STEP_S).max(axis=1)
@@ -80,14 +83,19 @@ def read_queues(network: Network, peaks: "Peaks", peak_qps: Floats, *, max_delay
     return tuple(out)
 
 
+def _at(arrive: Floats, weight: Floats) -> Floats:
+    """Requests per second at a service that one request at each entry asks so often, (sample, step)."""
+    return np.asarray(weight @ arrive.reshape(len(arrive), -1)).reshape(arrive.shape[1:])
+
+
 def _rates(
     network: Network,
     peaks: "Peaks",
     chosen: "np.ndarray[tuple[int], np.dtype[np.int64]]",
     waits: Bools,
     callees: "np.ndarray[tuple[int], np.dtype[np.int64]]",
-) -> tuple[Floats, Floats]:
-    """Arrivals through queues and in all at the callees, (sample, callee, step)."""
+) -> tuple[Floats, Floats, Floats]:
+    """Rates at the entries (entry, sample, step); calls to each callee per request at them: through queues, in all."""
     phases = peaks.promotion.phases
     start = peaks.promotion.starts_at
     first = (phases[0].starts_at - start).total_seconds()
@@ -96,7 +104,4 @@ def _rates(
     position = {name: i for i, name in enumerate(peaks.services)}
     every = reach(injection([position[e] for e in peaks.entries], network.size), network.matrix())
     through = network.matrix(only=waits)
-    per_entry_queued = (every @ through)[:, callees].toarray()
-    per_entry = every[:, callees].toarray()
-    flat = np.moveaxis(rates, 1, 2)
-    return np.moveaxis(flat @ per_entry_queued, 2, 1), np.moveaxis(flat @ per_entry, 2, 1)
+    return np.ascontiguousarray(np.moveaxis(rates, 1, 0)), (every @ through)[:, callees].toarray(), every[:, callees].toarray()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from capacity.catalog import Catalog
     from capacity.display.figures import Chart
     from capacity.peaks import Peaks
+    from capacity.plan.frontier import Frontier
     from capacity.saturation import Curves
 
 
@@ -68,6 +69,13 @@ class Plan(Result):
     def why(self) -> dict[str, tuple[str, ...]]:
         """Reasons of each service's decision, in numbers."""
         return {name: tuple(entry["why"]) for name, entry in self.document["services"].items()}
+
+    @property
+    def frontier(self) -> "Frontier":
+        """Cost against the core overload probability, and against the orders a second that fit."""
+        from capacity.plan.frontier import Frontier
+
+        return Frontier.from_document(self.document)
 
     def summary(self) -> str:
         """Return one line: what is to be done, at what cost, and how likely it is not enough."""

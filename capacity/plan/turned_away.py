@@ -1,5 +1,6 @@
 """What the limits turn away: by service in the worst second, and in transactions over the promotion."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,10 @@ from capacity.plan.sizing import Floats, Ints
 
 if TYPE_CHECKING:
     from capacity.peaks import Peaks
+
+_CELLS = 2_000_000  # of (step, service) looked at together: memory stays small whatever the promotion's length
+_BLOCKS = (64, 8, 1)  # steps
+_LEAST_LIMIT_QPS = 1e-9
 
 SUBSET = 64  # futures in which the seconds of the promotion are looked at one by one
 
@@ -41,11 +46,10 @@ def admitted_share(load: Floats, limit: Floats, entry_rows: Matrix) -> Floats:
     if len(tight) == 0:
         return out
     with np.errstate(divide="ignore", invalid="ignore"):
-        passes = np.where(load[:, tight] > limit[tight], limit[tight] / load[:, tight], 1.0)
+        passes = np.ascontiguousarray(np.where(load[:, tight] > limit[tight], limit[tight] / load[:, tight], 1.0).T)
     on_way = entry_rows[:, tight].toarray() != 0
-    for column in range(len(tight)):
-        at = np.flatnonzero(on_way[:, column])
-        out[:, at] = np.minimum(out[:, at], passes[:, column, None])
+    for entry in range(len(on_way)):
+        out[:, entry] = passes[on_way[entry]].min(axis=0, initial=1.0)
     return out
 
 
@@ -113,14 +117,49 @@ def transactions_turned_away(
     needs = reach(start, network.matrix(only=network.binding))
     worth = np.asarray(every[:, transaction] @ (1.0 / per_order)).ravel()
     lost = np.zeros(len(chosen))
+    bounded = np.flatnonzero(np.isfinite(limit))
+    per_limit = every[:, bounded].toarray() / np.maximum(limit[bounded], _LEAST_LIMIT_QPS)
     for start_s, duration_s, step_s in spans:
-        rates = peaks.entry_rates(chosen, start_s=start_s, duration_s=duration_s, step_s=step_s)
-        # A limit that the entries' largest rates do not reach turns nothing away: only the others are looked at.
-        tight = np.flatnonzero(((np.max(rates, axis=2) @ every) > limit).any(axis=0))
-        if len(tight) == 0:
-            continue
-        flat = np.moveaxis(np.asarray(rates, dtype=float), 1, 2).reshape(-1, len(at))
-        load = np.asarray(flat @ every[:, tight])
-        share = admitted_share(load, limit[tight], needs[:, tight])
-        lost += ((flat * (1.0 - share)) @ worth).reshape(len(chosen), -1).sum(axis=1) * step_s
+        rates = np.asarray(
+            peaks.entry_rates(chosen, start_s=start_s, duration_s=duration_s, step_s=step_s), dtype=float
+        )
+        sample, step, reached = _where_a_limit_is_reached(rates, per_limit)
+        cut = np.zeros(len(sample))
+        use, tight = per_limit[:, reached], bounded[reached]
+        for part in _parts(len(sample), len(tight)):
+            flat = rates[sample[part], :, step[part]]
+            share = admitted_share(flat @ use, np.ones(len(tight)), needs[:, tight])
+            cut[part] = (flat * (1.0 - share)) @ worth
+        lost += np.bincount(sample, cut, minlength=len(chosen)) * step_s
     return lost
+
+
+def _where_a_limit_is_reached(rates: Floats, per_limit: Floats) -> tuple[Ints, Ints, Ints]:
+    """Futures and steps, and columns of ``per_limit``, at which a load of more than 1 is possible.
+
+    A block of steps whose largest rates together stay within every limit holds no such step; what is left is looked at
+    in smaller blocks. ``rates`` is (sample, entry, step), ``per_limit`` (entry, limit).
+    """
+    steps = rates.shape[2]
+    whole = np.zeros((*rates.shape[:2], -(-steps // _BLOCKS[0]) * _BLOCKS[0]))
+    whole[:, :, :steps] = rates
+    sample, first = (a.ravel() for a in np.mgrid[0 : len(rates), 0 : whole.shape[2] // _BLOCKS[0]])
+    columns = np.arange(per_limit.shape[1])
+    for i, width in enumerate(_BLOCKS):
+        most = whole.reshape(*rates.shape[:2], -1, width).max(axis=3)
+        over, reached = np.zeros(len(sample), dtype=bool), np.zeros(len(columns), dtype=bool)
+        for part in _parts(len(sample), len(columns)):
+            beyond = most[sample[part], :, first[part]] @ per_limit[:, columns] > 1.0
+            over[part], reached = beyond.any(axis=1), reached | beyond.any(axis=0)
+        sample, first, columns = sample[over], first[over], columns[reached]
+        if i + 1 < len(_BLOCKS):
+            ratio = width // _BLOCKS[i + 1]
+            sample = np.repeat(sample, ratio)
+            first = (first[:, None] * ratio + np.arange(ratio)).ravel()
+    return sample, first, columns
+
+
+def _parts(rows: int, columns: int) -> Iterator[slice]:
+    """Cut so many rows into parts of at most `_CELLS` cells."""
+    size = max(_CELLS // max(columns, 1), 1)
+    return (slice(at, at + size) for at in range(0, rows, size))

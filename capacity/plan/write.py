@@ -64,7 +64,7 @@ class Calendar:
 
 def write_services(decided: Decided, peaks: "Peaks", context: Context, calendar: Calendar) -> dict[str, Any]:
     """One entry a service, in the catalogue's order."""
-    at = _peak_at_s(peaks)
+    at = _peak_at_s(decided, peaks)
     return {name: _service(decided, context, calendar, s, peak_at_s=at) for s, name in enumerate(decided.fleet.names)}
 
 
@@ -117,11 +117,14 @@ def _service(
     }
 
 
-def _peak_at_s(peaks: "Peaks") -> dict[str, float]:
+def _peak_at_s(decided: Decided, peaks: "Peaks") -> dict[str, float]:
     """Typical time of each service's worst second, in the phase where its median is highest."""
-    phase = np.median(peaks.peak_qps.values, axis=0).argmax(axis=0)
-    at = np.median(peaks.peak_at_s.values, axis=0)
-    return {name: float(at[phase[i], i]) for i, name in enumerate(peaks.services)}
+    names = decided.fleet.names
+    column = {name: i for i, name in enumerate(peaks.services)}
+    known = [s for s, name in enumerate(names) if name in column]
+    phase = decided.typical_qps.argmax(axis=0)[known]
+    at = peaks.peak_at_s.values[:, phase, [column[names[s]] for s in known]]
+    return {names[s]: float(when) for s, when in zip(known, np.median(at, axis=0), strict=True)}
 
 
 def write_edges(decided: Decided) -> list[dict[str, Any]]:
@@ -227,13 +230,6 @@ def admitted_tps(decided: Decided, transaction: np.ndarray[Any, Any], per_dat: M
         return number(float((limit[transaction] / requests_per_order(transaction, per_dat)).sum()))
     through = [limit[s] / rate for s, rate in per_dat.items() if rate > 0]
     return number(min(through)) if through else None
-
-
-def cost_per_hour(decided: Decided) -> tuple[float, float]:
-    """Currency per hour of the instances today and at the peak; what is not ours is not counted."""
-    fleet = decided.fleet
-    ours = np.array([not fleet.third_party[fleet.names.index(host)] for host in fleet.pools])
-    return float((fleet.cost * fleet.now)[ours].sum()), float((fleet.cost * decided.instances)[ours].sum())
 
 
 def header(peaks: "Peaks", risk: Any) -> dict[str, Any]:
