@@ -128,7 +128,9 @@ def _roofs(decided: Decided, tps: Floats, work: Floats) -> tuple[Floats, dict[st
         worth = fleet.sharing.worth(top)
         for p in np.flatnonzero((fleet.pool_tier == 0) & fleet.sized & (fleet.quota < _ENDLESS // 1000)):
             whose = "the quota of" if fleet.scalable[p] else "what runs of"
-            named[f"{whose} {fleet.pools[p]} is {int(fleet.quota[p])}"] = np.broadcast_to(worth[:, p], len(tps)) / work[:, p]
+            named[f"{whose} {fleet.pools[p]} is {int(fleet.quota[p])}"] = (
+                np.broadcast_to(worth[:, p], len(tps)) / work[:, p]
+            )
     for limit in named.values():
         np.minimum(lowest, limit, out=lowest)
     return lowest, named

@@ -180,7 +180,9 @@ def _from_plan(services: "Catalog", plan: "Plan | None") -> dict[str, dict[str, 
     fleet, offered = prepared.fleet, prepared.offered
     left = survivors(fleet.now, fleet.zones, fleet.losses)
     takes = safe_capacity(fleet, left, ceiling=risk.utilization_ceiling) / offered.smoothing
-    over = find_overloads(fleet, most_pool_use(fleet, offered, ceiling=1.0), left, beyond=beyond_repair(fleet, offered))
+    over = find_overloads(
+        fleet, most_pool_use(fleet, offered, ceiling=1.0), left, beyond=beyond_repair(fleet, offered.most())
+    )
     found = {}
     for i, name in enumerate(fleet.names):
         if name not in planned:  # it came into the catalogue after the plan

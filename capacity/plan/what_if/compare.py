@@ -109,7 +109,7 @@ def _with_optimism(plan: Plan, base: Prepared, decided: Decided) -> Decided:
     instances = np.array([plan.document["services"][host]["instances"] for host in base.fleet.pools])
     used = most_pool_use(base.fleet, offered, ceiling=1.0)
     left = survivors(instances, base.fleet.zones, base.fleet.losses)
-    found = find_overloads(base.fleet, used, left, beyond=beyond_repair(base.fleet, offered))
+    found = find_overloads(base.fleet, used, left, beyond=beyond_repair(base.fleet, offered.most()))
     tier = base.fleet.tier
     promised = [plan.document.get(f"{name}_overload_probability") for name in ("core", "non_core", "total")]
     counted = [float(found[:, at].any(axis=1).mean()) for at in (tier == 0, tier == 1, tier >= 0)]
