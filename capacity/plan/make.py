@@ -1,6 +1,7 @@
 """`make_plan`: from peaks and curves to a signed plan."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from capacity.plan.network import RETRY_BUDGET, Matrix, reach
 from capacity.plan.queues import Queue, read_queues
 from capacity.plan.result import Plan
 from capacity.plan.schedule import WARM_UP
-from capacity.plan.sizing import Floats
+from capacity.plan.sizing import Floats, Ints
 from capacity.plan.turned_away import SUBSET, external_qps, transactions_turned_away
 from capacity.plan.write import (
     Calendar,
@@ -85,6 +86,43 @@ def make_plan(
     means: offered load, after planned degradation and before any limit, above capacity at the SLO; limits never make
     that less likely.
     """
+    found = prepare(peaks, curves, services=services, risk=risk)
+    return compose(found, found.decide(), currency=currency, assumptions=assumptions)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a plan is decided from, brought into the catalogue's order.
+
+    Attributes
+    ----------
+    peaks, curves, services, risk
+        As given to `make_plan`.
+    fleet : Fleet
+    offered : Offered
+    queues : tuple of Queue
+    transaction : ndarray
+        Positions of the services that count transactions.
+    """
+
+    peaks: "Peaks"
+    curves: "Curves"
+    services: "Catalog"
+    risk: "Risk"
+    fleet: Fleet
+    offered: Offered
+    queues: tuple[Queue, ...]
+    transaction: Ints
+
+    def decide(self) -> Decided:
+        """Decide all numbers of the plan."""
+        place = {name: i for i, name in enumerate(self.fleet.names)}
+        entries = [place[e] for e in self.peaks.entries if e in place]
+        return decide(self.fleet, self.offered, risk=self.risk, entries=entries, transaction=self.transaction)
+
+
+def prepare(peaks: "Peaks", curves: "Curves", *, services: "Catalog", risk: "Risk") -> Prepared:
+    """Check the inputs of a plan and bring them into one order; raises as `make_plan` does."""
     if len(services) == 0:
         raise NotCoveredError(
             "there is no service to plan for", remedy="write data/services.yaml; capacity services draft proposes it"
@@ -98,12 +136,15 @@ def make_plan(
     transaction = np.array(
         [i for i, n in enumerate(fleet.names) if services[n].counts_as == "transaction"], dtype=np.int64
     )
-    place = {name: i for i, name in enumerate(fleet.names)}
-    entries = [place[e] for e in peaks.entries if e in place]
-    decided = decide(fleet, Offered(peak_qps, smoothing), risk=risk, entries=entries, transaction=transaction)
-    context = _context(decided, curves, risk, queues)
-    document = _document(decided, peaks, context, services=services, transaction=transaction, currency=currency)
-    own = _assumptions(decided, peaks, curves, services, queues, risk)
+    return Prepared(peaks, curves, services, risk, fleet, Offered(peak_qps, smoothing), queues, transaction)
+
+
+def compose(found: Prepared, decided: Decided, *, currency: str, assumptions: Sequence[str] = ()) -> Plan:
+    """Write down what was decided."""
+    peaks, curves, services, risk = found.peaks, found.curves, found.services, found.risk
+    context = _context(decided, curves, risk, found.queues)
+    document = _document(decided, peaks, context, services=services, transaction=found.transaction, currency=currency)
+    own = _assumptions(decided, peaks, curves, services, found.queues, risk)
     document["assumptions"] = list(dict.fromkeys([*assumptions, *own]))
     document["infeasible_because"] = infeasible_because(decided, risk=risk)
     document["inputs"] = []
