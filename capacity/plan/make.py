@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capacity.errors import InputError, NotCoveredError, Problem
-from capacity.plan.decide import DEGRADABLE_QUANTILE, SAFE_QUANTILE, Decided, decide
+from capacity.plan.decide import DEGRADABLE_QUANTILE, Decided, decide
 from capacity.plan.decisions import Context
 from capacity.plan.document import signature
 from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, unproven
 from capacity.plan.fleet import Fleet, Offered, read_fleet
+from capacity.plan.guard import SAFE_QUANTILE
 from capacity.plan.network import RETRY_BUDGET, Matrix, reach
 from capacity.plan.queues import Queue, read_queues
 from capacity.plan.result import Plan
@@ -118,7 +119,17 @@ class Prepared:
         """Decide all numbers of the plan."""
         place = {name: i for i, name in enumerate(self.fleet.names)}
         entries = [place[e] for e in self.peaks.entries if e in place]
-        return decide(self.fleet, self.offered, risk=self.risk, entries=entries, transaction=self.transaction)
+        per_order = requests_per_order(self.transaction, self.per_dat)
+        return decide(
+            self.fleet, self.offered, risk=self.risk,
+            entries=entries, transaction=self.transaction, per_order=per_order,
+        )  # fmt: skip
+
+    @property
+    def per_dat(self) -> dict[int, float]:
+        """Requests to each service from outside that one order brings, where the catalogue says so."""
+        names = enumerate(self.fleet.names)
+        return {i: float(e.per_dat) for i, n in names if (e := self.services[n].entry) is not None}
 
 
 def prepare(peaks: "Peaks", curves: "Curves", *, services: "Catalog", risk: "Risk") -> Prepared:
@@ -143,7 +154,7 @@ def compose(found: Prepared, decided: Decided, *, currency: str, assumptions: Se
     """Write down what was decided."""
     peaks, curves, services, risk = found.peaks, found.curves, found.services, found.risk
     context = _context(decided, curves, risk, found.queues)
-    document = _document(decided, peaks, context, services=services, transaction=found.transaction, currency=currency)
+    document = _document(decided, context, found, currency=currency)
     own = _assumptions(decided, peaks, curves, services, found.queues, risk)
     document["assumptions"] = list(dict.fromkeys([*assumptions, *own]))
     document["infeasible_because"] = infeasible_because(decided, risk=risk)
@@ -211,11 +222,9 @@ def _cold_peak(decided: Decided) -> Floats:
     return np.asarray(load * np.maximum(ratio, 1.0), dtype=float)
 
 
-def _document(
-    decided: Decided, peaks: "Peaks", context: Context, *, services: "Catalog", transaction: Any, currency: str
-) -> dict[str, Any]:
+def _document(decided: Decided, context: Context, found: Prepared, *, currency: str) -> dict[str, Any]:
+    peaks, transaction, per_dat = found.peaks, found.transaction, found.per_dat
     calendar = Calendar.of(peaks)
-    per_dat = {i: float(e.per_dat) for i, n in enumerate(decided.fleet.names) if (e := services[n].entry) is not None}
     now, peak = cost_per_hour(decided)
     return {
         **header(peaks, context.risk),
