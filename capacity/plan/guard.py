@@ -22,14 +22,15 @@ class Guard:
     Attributes
     ----------
     rows : Rows
-    demand_qps, largest_qps : ndarray (s,)
-        What comes from outside in the worst second: its 95 % quantile, and the largest of all futures.
+    typical_qps, demand_qps, largest_qps : ndarray (s,)
+        What comes from outside in the worst second: its median, its 95 % quantile, and the largest of all futures.
     entry, core : ndarray (s,)
     value : ndarray (s,)
         Orders that one request causes at and behind each service.
     """
 
     rows: Rows
+    typical_qps: Floats
     demand_qps: Floats
     largest_qps: Floats
     entry: Bools
@@ -85,9 +86,11 @@ def read_guard(
         np.maximum(outside, external_qps(fleet.network, offered.peak_qps[:, phase]), out=outside)
     orders = np.zeros(len(fleet.names))
     orders[transaction] = 1.0 / per_order
+    typical, demand = np.quantile(outside, [0.5, DEMAND_QUANTILE], axis=0)
     return Guard(
         rows=Rows.build(single, pool=fleet.pool, pooled=pooled),
-        demand_qps=np.asarray(np.quantile(outside, DEMAND_QUANTILE, axis=0), dtype=float),
+        typical_qps=typical,
+        demand_qps=demand,
         largest_qps=np.asarray(outside.max(axis=0, initial=0.0), dtype=float),
         entry=entry,
         core=fleet.tier == 0,

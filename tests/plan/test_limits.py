@@ -43,6 +43,8 @@ def test_textbook_b_with_three_instances_calls_c_that_takes_100():
     assert per_instance.safe_qps == pytest.approx(33.3333, abs=1e-3)
     assert per_instance.no_false_reject_qps == pytest.approx(40)
     assert per_instance.safe_admits_qps == pytest.approx(93.3333, abs=1e-3)
+    assert per_instance.safe_rejects_wrongly == pytest.approx(0.066667, abs=1e-4)
+    assert per_instance.no_false_reject_admits_qps == pytest.approx(120)
 
 
 def test_fan_out_and_retries_divide_the_limit():
