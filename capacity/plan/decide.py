@@ -19,8 +19,8 @@ from capacity.plan.fleet import (
     pool_load,
     pool_overloaded,
 )
-from capacity.plan.limits import Limits, Rows, allocate
-from capacity.plan.network import Matrix, injection, reach
+from capacity.plan.guard import SAFE_QUANTILE, Guard, read_guard
+from capacity.plan.limits import Limits
 from capacity.plan.promise import Promise, keep_promise
 from capacity.plan.sizing import (
     Bools,
@@ -31,15 +31,13 @@ from capacity.plan.sizing import (
     needed_survivors,
     survivors,
 )
-from capacity.plan.turned_away import external_qps, rejected_fraction
+from capacity.plan.turned_away import rejected_fraction
 
 if TYPE_CHECKING:
     from capacity.settings import Risk
 
-SAFE_QUANTILE = 0.05  # limits protect what a service can take with 95 % probability
 DEGRADABLE_QUANTILE = 0.5  # degradable services are sized for their typical future; limits cut the rest
 FRONTIER_PROBABILITY = 0.5  # largest at which the price of the core promise is told
-LIMIT_DEMAND_QUANTILE = 0.95  # demand that limits try to admit before they share what is left
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,8 @@ class Decided:
     overloaded : ndarray (sample, s)
         At the capacity at the SLO, without the policy's ceiling; False where nothing is known.
     core_probability, non_core_probability, total_probability : float
+    guard : Guard
+        What the limits protect and whom they serve.
     limits : Limits
     safe_qps : ndarray (s,)
         What each service could take alone, at the low quantile of its capacity after the loss.
@@ -91,6 +91,7 @@ class Decided:
     core_probability: float
     non_core_probability: float
     total_probability: float
+    guard: Guard
     limits: Limits
     safe_qps: Floats
     rejected: Floats
@@ -107,7 +108,15 @@ class Decided:
         return digest(self)
 
 
-def decide(fleet: Fleet, offered: Offered, *, risk: "Risk", entries: Sequence[int], transaction: Ints) -> Decided:
+def decide(
+    fleet: Fleet,
+    offered: Offered,
+    *,
+    risk: "Risk",
+    entries: Sequence[int],
+    transaction: Ints,
+    per_order: Floats | None = None,
+) -> Decided:
     """Decide everything of a plan that is a number.
 
     Parameters
@@ -119,7 +128,9 @@ def decide(fleet: Fleet, offered: Offered, *, risk: "Risk", entries: Sequence[in
     entries : sequence of int
         Services with traffic from outside.
     transaction : ndarray
-        Services one request to which is one transaction.
+        Services that count transactions.
+    per_order : ndarray, optional
+        Requests to each of them that make one order; 1 when left out.
     """
     undegraded = offered
     features = read_features(fleet.network)
@@ -138,7 +149,12 @@ def decide(fleet: Fleet, offered: Offered, *, risk: "Risk", entries: Sequence[in
     total = min(float(overloaded.any(axis=1).mean()) + sum(p - c for p, c in probability), 1.0)
     safe = safe_capacity(fleet, surviving, ceiling=risk.utilization_ceiling)
     entry = _entries(fleet, entries)
-    limits = _limits(fleet, offered, safe, surviving, entry=entry, transaction=transaction, risk=risk)
+    orders = np.ones(len(transaction)) if per_order is None else per_order
+    guard = read_guard(
+        fleet, offered, safe, _serving(surviving),
+        entry=entry, transaction=transaction, per_order=orders, ceiling=risk.utilization_ceiling,
+    )  # fmt: skip
+    limits = guard.limits(fleet.network)
     return Decided(
         fleet=fleet,
         offered=offered,
@@ -157,6 +173,7 @@ def decide(fleet: Fleet, offered: Offered, *, risk: "Risk", entries: Sequence[in
         core_probability=probability[0][0],
         non_core_probability=probability[1][0],
         total_probability=max(total, probability[0][0], probability[1][0]),
+        guard=guard,
         limits=limits,
         safe_qps=safe,
         rejected=worst_rejected(fleet, offered, limits, np.flatnonzero(entry)),
@@ -271,26 +288,6 @@ def _entries(fleet: Fleet, entries: Sequence[int]) -> Bools:
     entry[fleet.network.callee] = False
     entry[list(entries)] = True
     return entry
-
-
-def _limits(
-    fleet: Fleet, offered: Offered, safe: Floats, surviving: Ints, *, entry: Bools, transaction: Ints, risk: "Risk"
-) -> Limits:
-    whole = low_capacity(fleet, _serving(surviving), quantile=SAFE_QUANTILE) * risk.utilization_ceiling
-    pooled = np.where(np.isfinite(whole) & ~fleet.is_fixed, whole, np.inf)
-    single = np.where(fleet.is_fixed | np.isfinite(fleet.roof_qps), safe, np.inf)
-    rows = Rows.build(single, pool=fleet.pool, pooled=pooled)
-    outside = np.zeros(offered.peak_qps[:, 0].shape)
-    for phase in range(offered.peak_qps.shape[1]):
-        np.maximum(outside, external_qps(fleet.network, offered.peak_qps[:, phase]), out=outside)
-    demand: Floats = np.asarray(np.quantile(outside, LIMIT_DEMAND_QUANTILE, axis=0), dtype=float)
-    worth = np.zeros(len(fleet.names))
-    if len(transaction):
-        backwards = reach(injection(transaction, fleet.network.size), Matrix(fleet.network.matrix().T))
-        worth = 10.0 * np.asarray(backwards.sum(axis=0), dtype=float).ravel()
-    return allocate(
-        fleet.network, rows, demand_qps=demand, entry=entry, core=fleet.tier == 0, value=np.minimum(worth, 100.0)
-    )
 
 
 def worst_rejected(fleet: Fleet, offered: Offered, limits: Limits, entries: Ints) -> Floats:

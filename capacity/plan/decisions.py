@@ -14,6 +14,8 @@ from capacity.plan.queues import Queue
 if TYPE_CHECKING:
     from capacity.settings import Risk
 
+_CHEAP = 1e-6  # orders per request: below, a capacity holds up nothing worth saying
+
 
 @dataclass
 class Verdict:
@@ -241,11 +243,21 @@ def _limit(decided: Decided, s: int, verdict: Verdict) -> None:
         return
     by = [decided.fleet.names[i] for i in decided.limits.limited_by[s]]
     q95 = float(decided.digest.rejected[1, s])
-    held = f", held down by {', '.join(by[:3])}" if by else ""
+    held = f", held down by {', '.join(by[:3])}{_priced(decided, s)}" if by else ""
     verdict.why.append(
         f"cluster limit {format_qps(limit)}{held}; in the worst second it turns away {format_percent(q95)} in 1 "
         f"of 20 futures"
     )
+
+
+def _priced(decided: Decided, s: int) -> str:
+    """Say what one more request per second at the dearest of what holds the limit down would let in."""
+    first = decided.limits.limited_by[s][0]
+    price = float(decided.limits.price[first])
+    if price < _CHEAP:
+        return ""
+    what = "orders/s" if decided.guard.value.any() else "core requests/s"
+    return f" (one more request/s at {decided.fleet.names[first]} admits up to {price:.2g} more {what})"
 
 
 def _asides(decided: Decided, s: int, context: Context, verdict: Verdict) -> None:

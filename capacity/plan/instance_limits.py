@@ -19,11 +19,17 @@ class InstanceLimits:
         cluster limit beside it, for alone it lets through up to instances × share times as much.
     safe_admits_qps : float
         What the safe variant lets through when exactly the cluster limit is offered.
+    safe_rejects_wrongly : float
+        Share of it that the safe variant then turns away although the cluster would take it.
+    no_false_reject_admits_qps : float
+        What the other variant lets through at most without the cluster limit beside it.
     """
 
     safe_qps: float
     no_false_reject_qps: float
     safe_admits_qps: float
+    safe_rejects_wrongly: float
+    no_false_reject_admits_qps: float
 
 
 def instance_limits(cluster_qps: float, instances: int, *, shares: ArrayLike | None = None) -> InstanceLimits:
@@ -48,6 +54,8 @@ def instance_limits(cluster_qps: float, instances: int, *, shares: ArrayLike | N
     >>> limits = instance_limits(100.0, 3, shares=[0.40, 0.33, 0.27])
     >>> round(limits.safe_qps, 2), round(limits.no_false_reject_qps, 2), round(limits.safe_admits_qps, 2)
     (33.33, 40.0, 93.33)
+    >>> round(limits.safe_rejects_wrongly, 4), round(limits.no_false_reject_admits_qps, 2)
+    (0.0667, 120.0)
     """
     if instances < 1:
         raise ValueError(f"instances: got {instances}, expected at least 1")
@@ -55,5 +63,7 @@ def instance_limits(cluster_qps: float, instances: int, *, shares: ArrayLike | N
     if len(part) != instances or not np.isclose(part.sum(), 1.0, atol=1e-6) or (part < 0).any():
         raise ValueError(f"shares: got {part.tolist()}, expected {instances} shares that add up to 1")
     safe = cluster_qps / instances
-    admitted = float(np.minimum(part * cluster_qps, safe).sum()) if np.isfinite(cluster_qps) else np.inf
-    return InstanceLimits(safe, cluster_qps * float(part.max()), admitted)
+    most = cluster_qps * float(part.max())
+    through = float(np.minimum(part, 1.0 / instances).sum())
+    admitted = cluster_qps * through if np.isfinite(cluster_qps) else np.inf
+    return InstanceLimits(safe, most, admitted, 1.0 - through, most * instances)

@@ -1,4 +1,4 @@
-"""Cluster, edge and instance limits which no downstream can fall over, on plain arrays.
+"""Cluster and edge limits which no downstream can fall over, on plain arrays.
 
 A vector of limits L is safe when every service can take all that its callers' limits let through:
 Σ_c L_c · calls(c → d) · attempts ≤ L_d ≤ capacity_d. That is the same as L being the rates of some
@@ -7,60 +7,15 @@ can push any service past its capacity, whatever the mix of requests.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import sparse
 
-from capacity.plan.linear import minimise
-from capacity.plan.network import Matrix, Network, injection, reach
+from capacity.plan.filling import fill, raise_inside, share
+from capacity.plan.network import Matrix, Network, injection, reach, through
+from capacity.plan.prices import row_prices
+from capacity.plan.rows import Rows
 from capacity.plan.sizing import Bools, Floats, Ints
-
-_SEGMENTS = 4  # pieces of a flow's utility: each further quarter of its demand is worth a little less
-_FULL = 1e-9
-_LARGEST = 2_000  # services up to which leftovers go inside the graph and every limit names what binds it
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Capacities that limits may not exceed: Σ_s use[r, s] · λ_s ≤ 1 for every row.
-
-    Attributes
-    ----------
-    use : sparse array (row, s)
-        Share of the row's capacity that one request per second takes.
-    owner : ndarray (row,)
-        The service that the row is named after.
-    """
-
-    use: Matrix
-    owner: Ints
-
-    @classmethod
-    def build(cls, single_qps: ArrayLike, *, pool: Ints, pooled: Floats) -> "Rows":
-        """Rows of services with a capacity of their own and of pools.
-
-        Parameters
-        ----------
-        single_qps : array (s,)
-            Total capacity of the service itself; infinite where it has no such bound.
-        pool : ndarray (s,)
-            Position of the service's pool.
-        pooled : ndarray (s,)
-            What the pool could serve if all its requests were this service's; infinite if unknown.
-        """
-        single = np.asarray(single_qps, dtype=float)
-        own = np.flatnonzero(np.isfinite(single))
-        members = np.flatnonzero(np.isfinite(pooled))
-        hosts, row = np.unique(pool[members], return_inverse=True)
-        i = np.concatenate([np.arange(len(own)), len(own) + row])
-        j = np.concatenate([own, members])
-        with np.errstate(divide="ignore"):
-            v = 1.0 / np.maximum(np.concatenate([single[own], pooled[members]]), 1e-12)
-        first = np.array([members[row == k][0] for k in range(len(hosts))], dtype=np.int64)
-        shape = (len(own) + len(hosts), len(single))
-        return cls(Matrix(sparse.coo_array((v, (i, j)), shape=shape)), np.concatenate([own, first]))
 
 
 @dataclass(frozen=True)
@@ -75,14 +30,30 @@ class Limits:
         Requests, retries included, that a caller may send a callee.
     limited_by : tuple of tuple of int
         Services whose capacity holds each limit down, the dearest first.
+    price : ndarray (s,)
+        Value per second that can be admitted at most if the service took one more request per second: of core
+        demand where that is cut, else on top of all demand that is served; 0 where it holds nothing up.
+    served_qps : ndarray (s,)
+        Part of each entry's demand that is admitted; 0 elsewhere.
     """
 
     cluster_qps: Floats
     edge_qps: Floats
     limited_by: tuple[tuple[int, ...], ...]
+    price: Floats
+    served_qps: Floats
 
 
-def allocate(network: Network, rows: Rows, *, demand_qps: Floats, entry: Bools, core: Bools, value: Floats) -> Limits:
+def allocate(
+    network: Network,
+    rows: Rows,
+    *,
+    demand_qps: Floats,
+    entry: Bools,
+    core: Bools,
+    value: Floats,
+    largest_qps: Floats | None = None,
+) -> Limits:
     """Share the capacities among the flows that enter the graph: core first, then value, then fairness.
 
     Parameters
@@ -95,7 +66,9 @@ def allocate(network: Network, rows: Rows, *, demand_qps: Floats, entry: Bools, 
     entry, core : ndarray (s,)
         Whether requests come from outside; whether they are core.
     value : ndarray (s,)
-        Worth of one request at an entry relative to others, such as transactions per request.
+        Worth of one request at an entry, such as transactions per request.
+    largest_qps : ndarray (s,), optional
+        The most that may come, served in the same order after all demand.
 
     Returns
     -------
@@ -103,19 +76,28 @@ def allocate(network: Network, rows: Rows, *, demand_qps: Floats, entry: Bools, 
 
     Notes
     -----
-    Three linear programs in order (core entries up to their demand, other entries, then optional and
-    queued calls), each with a concave utility so that scarce capacity is spread. What is left is shared by
-    max-min filling: first among entries, then optional calls, then inside the graph, so that a limit is as
-    high as it can be without endangering anyone. The utility of an optimum never falls when a capacity rises.
+    Linear programs in order (core entries up to their demand, other entries, then optional and queued
+    calls; the same up to ``largest_qps``): each admits the most value, then spreads what is scarce. What is
+    left is shared by max-min filling: first among entries, then optional calls, then inside the graph, so
+    that a limit is as high as it can be without endangering anyone. The core value admitted of the demand
+    never falls when a capacity rises; the others' never falls unless core admits more.
     """
-    return _Allocation(network, rows, demand_qps=demand_qps, entry=entry, core=core, value=value).limits()
+    most = demand_qps if largest_qps is None else np.maximum(largest_qps, demand_qps)
+    return _Allocation(network, rows, wished=(demand_qps, most), entry=entry, core=core, value=value).limits()
 
 
 class _Allocation:
     """State of one `allocate` call: admitted flows x, at entries first and optional edges behind them."""
 
     def __init__(
-        self, network: Network, rows: Rows, *, demand_qps: Floats, entry: Bools, core: Bools, value: Floats
+        self,
+        network: Network,
+        rows: Rows,
+        *,
+        wished: tuple[Floats, Floats],
+        entry: Bools,
+        core: Bools,
+        value: Floats,
     ) -> None:
         self.network, self.rows = network, rows
         self.entries = np.flatnonzero(entry)
@@ -125,51 +107,59 @@ class _Allocation:
         self.through = reach(injection(at, network.size), self.binding)
         self.take = Matrix(self.through @ rows.use.T)
         self.rate = (network.calls * network.attempts)[self.optional]
-        served = reach(injection(self.entries, network.size), network.matrix(with_attempts=True))
-        wished = np.asarray(demand_qps, dtype=float)[self.entries]
-        total = np.asarray(served.T @ wished).ravel()
-        self.demand = np.concatenate([wished, self.rate * total[network.caller[self.optional]]])
+        self.wishes = [self._wish(np.asarray(w, dtype=float)) for w in wished]
         n = len(self.entries)
         self.is_entry = np.arange(len(at)) < n
         self.is_core = self.is_entry & np.concatenate([core[self.entries], np.zeros(len(at) - n, bool)])
-        worth = np.ones(len(at))
-        worth[:n] = 1.0 + np.asarray(value, dtype=float)[self.entries]
-        self.worth = worth
+        self.value = np.concatenate([np.asarray(value, dtype=float)[self.entries], np.zeros(len(at) - n)])
         self.flow = np.zeros(len(at))
-        self.dual = np.zeros(len(rows.owner))
         self.stopped = np.full(len(at), -1)
 
-    @cached_property
-    def inner(self) -> Matrix:
-        """What one request at each service asks of all others."""
-        return reach(injection(range(self.network.size), self.network.size), self.binding)
+    def _wish(self, outside: Floats) -> Floats:
+        """Demand of every flow when ``outside`` (s,) arrives at the entries."""
+        injected = np.zeros(self.network.size)
+        injected[self.entries] = outside[self.entries]
+        total = through(injected, self.network.matrix(with_attempts=True))
+        return np.concatenate([outside[self.entries], self.rate * total[self.network.caller[self.optional]]])
 
     def limits(self) -> Limits:
-        for group in (self.is_core, self.is_entry & ~self.is_core, ~self.is_entry):
-            self._serve(group)
+        groups = (self.is_core, self.is_entry & ~self.is_core, ~self.is_entry)
+        scarce = self._serve(self.is_core, self.wishes[0])
+        for group in groups[1:]:
+            self._serve(group, self.wishes[0])
+        served = np.zeros(self.network.size)
+        served[self.entries] = self.flow[self.is_entry]
+        price = scarce if scarce is not None and scarce.any() else self._prices()
+        for group in groups:
+            self._serve(group, self.wishes[1])
         self._fill(self.is_entry)
         self._fill(~self.is_entry)
-        return self._read()
+        return self._read(price, served)
 
-    def _serve(self, group: Bools) -> None:
-        """Admit as much of the group's demand as fits beside what was admitted before, by linear program."""
-        group = group & (self.demand > 0)
-        at = np.flatnonzero(group)
+    def _prices(self) -> Floats:
+        take, value = Matrix(self.take[: len(self.entries)]), self.value[self.is_entry]
+        return row_prices(take, self._room(), value=value, core=self.is_core)
+
+    def _room(self) -> Floats:
+        endless = np.isfinite(self.flow)
+        return np.maximum(1.0 - np.asarray(self.take.T @ np.where(endless, self.flow, 0.0)).ravel(), 0.0)
+
+    def _serve(self, group: Bools, wish: Floats) -> Floats | None:
+        """Admit as much of the group's wish as fits beside what was admitted before; prices where it did not fit."""
+        more = np.minimum(wish, self._ceiling()) - self.flow
+        at = np.flatnonzero(group & (more > 0))
         if len(at) == 0:
-            return
-        wish = np.minimum(self.demand, self._ceiling())[at]
-        room = np.maximum(1.0 - np.asarray(self.take.T @ self.flow).ravel(), 0.0)
-        part = self.take[at]
-        if (np.asarray(part.T @ wish).ravel() <= room).all():
-            self.flow[at] = wish
-            return
-        self.flow[at], dual = _share(Matrix(part.T), room, wish=wish, worth=self.worth[at])
-        self.dual = np.maximum(self.dual, dual)
+            return None
+        room, part = self._room(), Matrix(self.take[at])
+        fits = (np.asarray(part.T @ more[at]).ravel() <= room).all()
+        added, price = (more[at], None) if fits else share(part, room, wish=more[at], value=self.value[at])
+        self.flow[at] += added
+        return price
 
     def _ceiling(self) -> Floats:
         """Most that each flow may be: entries what they like, an optional call what its caller's limit causes."""
         admitted = self._rates()[self.network.caller[self.optional]]
-        return np.concatenate([np.full(len(self.entries), np.inf), self.rate * admitted])
+        return np.concatenate([np.full(len(self.entries), np.inf), _times(admitted, self.rate)])
 
     def _rates(self) -> Floats:
         finite = np.where(np.isfinite(self.flow), self.flow, 0.0)
@@ -178,123 +168,59 @@ class _Allocation:
         return np.where(endless, np.inf, rates)
 
     def _fill(self, group: Bools) -> None:
-        top = self._ceiling()
-        spare = np.maximum(1.0 - np.asarray(self.take.T @ np.where(np.isfinite(self.flow), self.flow, 0.0)).ravel(), 0)
         at = np.flatnonzero(group)
         if len(at) == 0:
             return
-        floor = 1e-3 * max(float(self.demand.max(initial=0.0)), 1.0)
-        more, stopped = _max_min(
-            Matrix(self.take[at]), spare, weight=np.maximum(self.demand[at], floor), most=top[at] - self.flow[at]
+        top, wish = self._ceiling()[at], self.wishes[0]
+        floor = 1e-3 * max(float(wish.max(initial=0.0)), 1.0)
+        more, stopped = fill(
+            Matrix(self.take[at]), self._room(), weight=np.maximum(wish[at], floor), most=top - self.flow[at]
         )
         self.flow[at] += more
         self.stopped[at] = stopped
 
-    def _read(self) -> Limits:
+    def _read(self, price: Floats, served: Floats) -> Limits:
         rates = self._rates()
-        slack, slack_row = self._inner_slack(rates)
-        rates = rates + slack
+        more, inside = raise_inside(self.network, self.rows, rates, binding=self.binding)
+        rates = rates + more
         network = self.network
-        edge = rates[network.caller] * network.calls * network.attempts
-        edge[network.calls == 0] = 0.0
+        edge = _times(rates[network.caller], network.calls * network.attempts)
         edge[self.optional] = np.minimum(self.flow[len(self.entries) :], edge[self.optional])
-        return Limits(rates, edge, self._limited_by(slack_row))
+        priced, at = np.zeros(network.size), self.rows.use.tocoo()
+        np.maximum.at(priced, at.col, at.data * price[at.row])
+        return Limits(rates, edge, self._limited_by(inside, price), priced, served)
 
-    def _inner_slack(self, rates: Floats) -> tuple[Floats, Ints]:
-        """Raise limits inside the graph by what nobody else can use, so that they cut no wobble for nothing."""
-        n = self.network.size
-        if n > _LARGEST:
-            return np.zeros(n), np.full(n, -1)
-        through = self.inner
-        take = Matrix(through @ self.rows.use.T)
-        finite = np.where(np.isfinite(rates), rates, 0.0)
-        spare = np.maximum(1.0 - np.asarray(self.rows.use @ finite).ravel(), 0.0)
-        weight = np.maximum(finite, 1e-3 * max(float(finite.max(initial=0.0)), 1.0))
-        more, stopped = _max_min(take, spare, weight=weight, most=np.full(n, np.inf))
-        return np.asarray(through.T @ np.where(np.isfinite(more), more, 0.0)).ravel() + np.where(
-            np.isfinite(more), 0.0, np.inf
-        ), stopped
-
-    def _limited_by(self, slack_row: Ints) -> tuple[tuple[int, ...], ...]:
-        """For each service the rows that stopped the flows through it and lie on its own way."""
-        if self.network.size > _LARGEST:
-            return ((),) * self.network.size
-        touches = Matrix(self.inner @ self.rows.use.T)
-        through = Matrix(self.through.T)
-        found: list[tuple[int, ...]] = []
-        for s in range(self.network.size):
-            flows = through.indices[through.indptr[s] : through.indptr[s + 1]]
-            own = set(touches.indices[touches.indptr[s] : touches.indptr[s + 1]].tolist())
-            stops = {int(r) for r in self.stopped[flows] if r >= 0} | (
-                {int(slack_row[s])} if slack_row[s] >= 0 else set()
-            )
-            ranked = sorted(stops & own, key=lambda r: (-float(self.dual[r]), r))
-            found.append(tuple(dict.fromkeys(int(self.rows.owner[r]) for r in ranked)))
-        return tuple(found)
+    def _limited_by(self, inside: Ints, price: Floats) -> tuple[tuple[int, ...], ...]:
+        """For each service the rows that stopped the flows through it and lie on its own way, the dearest first."""
+        n, stops = self.network.size, np.unique(np.concatenate([self.stopped, inside]))
+        stops = stops[stops >= 0]
+        if len(stops) == 0:
+            return ((),) * n
+        # Backwards from the rows that stop anything: never all services against all services.
+        touches = reach(Matrix(self.rows.use[stops]), Matrix(self.binding.T))
+        own = _marks(np.arange(n), inside, stops, n)
+        passing = _pattern(Matrix(self.through.T)) @ _marks(
+            np.arange(len(self.stopped)), self.stopped, stops, len(self.stopped)
+        )
+        both = Matrix((own + passing).multiply(_pattern(Matrix(touches.T)))).tocoo()
+        row = stops[both.col]
+        order = np.lexsort((row, -price[row], both.row))
+        owners = np.split(self.rows.owner[row[order]], np.searchsorted(both.row[order], np.arange(1, n)))
+        return tuple(tuple(dict.fromkeys(found.tolist())) for found in owners)
 
 
-def _share(take: Matrix, room: Floats, *, wish: Floats, worth: Floats) -> tuple[Floats, Floats]:
-    """Largest concave utility within ``room``: take (row, flow) · x ≤ room, 0 ≤ x ≤ wish."""
-    n = len(wish)
-    rows = np.flatnonzero(np.diff(take.indptr) > 0)
-    slope = 1.0 - 0.05 * np.arange(_SEGMENTS)
-    gain = (worth[:, None] * slope).ravel()  # per demanded share, so that a small flow weighs as a large one
-    scaled = take[rows] @ sparse.diags_array(wish / _SEGMENTS)
-    spread = sparse.kron(sparse.eye_array(n), np.ones((1, _SEGMENTS)))
-    found = minimise(-gain, Matrix(scaled @ spread), room[rows])
-    dual = np.zeros(len(room))
-    if found is None:
-        return np.zeros(n), dual
-    dual[rows] = found.duals
-    share = found.x.reshape(n, _SEGMENTS).mean(axis=1)
-    flow = share * wish
-    used = np.asarray(take @ flow).ravel()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        over = np.where(used > room, np.where(room > 0, used / np.maximum(room, 1e-300), np.inf), 1.0)
-    return flow / max(float(over.max(initial=1.0)), 1.0) if np.isfinite(over).all() else _zeroed(take, room, flow), dual
+def _pattern(matrix: Matrix) -> Matrix:
+    """Ones where the matrix has entries."""
+    return Matrix((np.ones(matrix.nnz), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _zeroed(take: Matrix, room: Floats, flow: Floats) -> Floats:
-    """Solver noise on a row without room: what uses it gets nothing."""
-    full = (room <= 0).astype(float)
-    return np.where(np.asarray(take.T @ full).ravel() > 0, 0.0, flow) * (1.0 - 1e-9)
+def _marks(place: Ints, row: Ints, stops: Ints, size: int) -> Matrix:
+    """Ones where ``place`` was stopped by a row."""
+    at = row >= 0
+    column = np.searchsorted(stops, row[at])
+    return Matrix(sparse.coo_array((np.ones(len(column)), (place[at], column)), shape=(size, len(stops))))
 
 
-def _max_min(take: Matrix, spare: Floats, *, weight: Floats, most: Floats) -> tuple[Floats, Ints]:
-    """Fill flows in proportion to their weights until a row of each is full; take is (flow, row).
-
-    Returns the flows, infinite where nothing ever stops them, and the row that stopped each (−1: none).
-    """
-    n = len(weight)
-    down = Matrix(take.T)
-    flow, stopped = np.zeros(n), np.full(n, -1)
-    most = np.maximum(np.where(np.isnan(most), np.inf, most), 0.0)
-    active = most > 0
-    endless = active & (np.diff(take.indptr) == 0)
-    flow[endless] = most[endless]
-    active &= ~endless
-    left = spare.astype(float).copy()
-    full = left <= _FULL
-    while True:
-        hit = Matrix(take[:, np.flatnonzero(full)]) if full.any() else None
-        if hit is not None:
-            first = np.where(np.diff(hit.indptr) > 0, hit.indptr[:-1], -1)
-            now = active & (first >= 0)
-            stopped[now] = np.flatnonzero(full)[hit.indices[first[now]]]
-            active &= ~now
-        if not active.any():
-            return flow, stopped
-        grow = np.where(active, weight, 0.0)
-        use = np.asarray(down @ grow).ravel()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            until_row = np.where(use > 0, left / use, np.inf)
-            until_top = np.where(active, (most - flow) / weight, np.inf)
-        step = min(float(until_row.min(initial=np.inf)), float(until_top.min(initial=np.inf)))
-        if not np.isfinite(step):
-            flow[active] = np.inf
-            return flow, stopped
-        flow += grow * step
-        left = np.maximum(left - use * step, 0.0)
-        full = (until_row <= step * (1 + 1e-12)) | (left <= _FULL)
-        left[full] = 0.0
-        active &= ~(until_top <= step * (1 + 1e-12))
+def _times(rates: Floats, calls: Floats) -> Floats:
+    """Rates times calls; what is never called gets nothing, however endless its caller."""
+    return np.multiply(rates, calls, out=np.zeros(len(calls)), where=calls > 0)

@@ -6,19 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capacity.errors import InputError, NotCoveredError, Problem
+from capacity.errors import NotCoveredError
+from capacity.plan.align import align_peaks, peak_queues
 from capacity.plan.cost import write_cost
-from capacity.plan.decide import DEGRADABLE_QUANTILE, SAFE_QUANTILE, Decided, decide
+from capacity.plan.decide import DEGRADABLE_QUANTILE, Decided, decide
 from capacity.plan.decisions import Context
 from capacity.plan.document import signature
 from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, unproven
 from capacity.plan.fleet import Fleet, Offered, read_fleet
 from capacity.plan.frontier import write_frontier
+from capacity.plan.guard import SAFE_QUANTILE
 from capacity.plan.network import RETRY_BUDGET, Matrix, reach
-from capacity.plan.queues import Queue, read_queues
+from capacity.plan.protect import write_protection
+from capacity.plan.queues import Queue
 from capacity.plan.result import Plan
 from capacity.plan.schedule import WARM_UP
 from capacity.plan.sizing import Floats, Ints
+from capacity.plan.skew import IMBALANCE
 from capacity.plan.turned_away import SUBSET, external_qps, transactions_turned_away
 from capacity.plan.write import (
     Calendar,
@@ -120,7 +124,17 @@ class Prepared:
         """Decide all numbers of the plan."""
         place = {name: i for i, name in enumerate(self.fleet.names)}
         entries = [place[e] for e in self.peaks.entries if e in place]
-        return decide(self.fleet, self.offered, risk=self.risk, entries=entries, transaction=self.transaction)
+        per_order = requests_per_order(self.transaction, self.per_dat)
+        return decide(
+            self.fleet, self.offered, risk=self.risk,
+            entries=entries, transaction=self.transaction, per_order=per_order,
+        )  # fmt: skip
+
+    @property
+    def per_dat(self) -> dict[int, float]:
+        """Requests to each service from outside that one order brings, where the catalogue says so."""
+        names = enumerate(self.fleet.names)
+        return {i: float(e.per_dat) for i, n in names if (e := self.services[n].entry) is not None}
 
 
 def prepare(
@@ -135,8 +149,8 @@ def prepare(
             "there is no service to plan for", remedy="write data/services.yaml; capacity services draft proposes it"
         )
     fleet = read_fleet(services, curves, zone_losses=risk.zone_losses)
-    peak_qps = _aligned(peaks, fleet)
-    queues = _queues(fleet, peaks, peak_qps) if queues is None else queues
+    peak_qps = align_peaks(peaks, fleet)
+    queues = peak_queues(fleet, peaks, peak_qps) if queues is None else queues
     smoothing = np.ones(len(fleet.names))
     for queue in queues:
         smoothing[queue.position] = queue.smoothing
@@ -150,42 +164,14 @@ def compose(found: Prepared, decided: Decided, *, currency: str, assumptions: Se
     """Write down what was decided."""
     peaks, curves, services, risk = found.peaks, found.curves, found.services, found.risk
     context = _context(decided, curves, risk, found.queues)
-    document = _document(decided, peaks, context, services=services, transaction=found.transaction, currency=currency)
+    document = _document(decided, context, found, currency=currency)
     own = _assumptions(decided, peaks, curves, services, found.queues, risk)
+    own += write_protection(document, decided, services)
     document["assumptions"] = list(dict.fromkeys([*assumptions, *own]))
     document["infeasible_because"] = infeasible_because(decided, risk=risk)
     document["inputs"] = []
     document["signature"] = signature(document)
     return Plan(document, peaks, curves, services)
-
-
-def _aligned(peaks: "Peaks", fleet: Fleet) -> Floats:
-    """Peaks in the catalogue's order; a service that the peaks do not know has none."""
-    values = np.asarray(peaks.peak_qps.transpose("sample", "phase", "service").values, dtype=float)
-    samples = len(values)
-    if samples != len(fleet.capacity):
-        got = f"{samples} samples of peaks and {len(fleet.capacity)} of curves"
-        problem = Problem("make_plan", got, "the same number", "use the same n_samples in forecast and saturation")
-        raise InputError("peaks and curves do not belong to the same futures", problems=[problem])
-    bad = [n for i, n in enumerate(peaks.services) if not (np.isfinite(values[:, :, i]) & (values[:, :, i] >= 0)).all()]
-    if bad:
-        problems = [Problem(f"peaks of {n}", "NaN, infinite or negative", "requests per second") for n in bad[:20]]
-        raise InputError("peaks hold values that are no rates", problems=problems)
-    if tuple(peaks.services) == fleet.names:
-        return values
-    column = {name: i for i, name in enumerate(peaks.services)}
-    out = np.zeros((*values.shape[:2], len(fleet.names)))
-    for i, name in enumerate(fleet.names):
-        if name in column:
-            out[:, :, i] = values[:, :, column[name]]
-    return out
-
-
-def _queues(fleet: Fleet, peaks: "Peaks", peak_qps: Floats) -> tuple[Queue, ...]:
-    delay = np.array([c.max_delay_s for c in fleet.network.call], dtype=float)
-    if not (delay > 0).any() or tuple(peaks.services) != fleet.names:
-        return ()
-    return read_queues(fleet.network, peaks, peak_qps.max(axis=1), max_delay_s=delay)
 
 
 def _context(decided: Decided, curves: "Curves", risk: "Risk", queues: tuple[Queue, ...]) -> Context:
@@ -218,11 +204,9 @@ def _cold_peak(decided: Decided) -> Floats:
     return np.asarray(load * np.maximum(ratio, 1.0), dtype=float)
 
 
-def _document(
-    decided: Decided, peaks: "Peaks", context: Context, *, services: "Catalog", transaction: Any, currency: str
-) -> dict[str, Any]:
+def _document(decided: Decided, context: Context, found: Prepared, *, currency: str) -> dict[str, Any]:
+    peaks, transaction, per_dat = found.peaks, found.transaction, found.per_dat
     calendar = Calendar.of(peaks)
-    per_dat = {i: float(e.per_dat) for i, n in enumerate(decided.fleet.names) if (e := services[n].entry) is not None}
     return {
         **header(peaks, context.risk),
         "demand": write_demand(peaks),
@@ -284,7 +268,7 @@ def _assumptions(
         f"limits protect what a service takes with {100 * (1 - SAFE_QUANTILE):.0f} % probability after the zone loss",
         f"degradable services are sized for {100 * DEGRADABLE_QUANTILE:.0f} % of futures; limits cut the rest",
         f"instances serve {WARM_UP.seconds // 60} min before they are needed; those that run today are not taken away",
-        "traffic is even over instances; under skew the no-false-reject variant needs the cluster limit beside it",
+        f"instances' shares differ by {100 * IMBALANCE:.0f} %: instance_skew says what limits then turn away wrongly",
         "capacities given as a total (max_qps, SLA) survive a zone loss whole",
         "worst seconds of services that share a pool are added, as if they came in the same second",
         f"transactions turned away are counted in {SUBSET} futures spread evenly over peak TPS",

@@ -88,6 +88,45 @@ def reach(start: Matrix, matrix: Matrix) -> Matrix:
     raise ValueError("the call graph has a cycle: got calls that never end, expected an acyclic graph")
 
 
+def through(rates: Floats, matrix: Matrix) -> Floats:
+    """Count requests at every service when ``rates`` (s,) arrive from outside: `reach` of a single vector.
+
+    Examples
+    --------
+    >>> through(np.array([3.0, 1.0]), Matrix(np.array([[0.0, 2.0], [0.0, 0.0]])))
+    array([3., 7.])
+    """
+    down = Matrix(matrix.T)
+    total = front = np.asarray(rates, dtype=float)
+    for _ in range(matrix.shape[0]):
+        front = np.asarray(down @ front)
+        if not front.any():
+            return np.asarray(total, dtype=float)
+        total = total + front
+    raise ValueError("the call graph has a cycle: got calls that never end, expected an acyclic graph")
+
+
+def downwards_least(network: "Network", values: Floats) -> Floats:
+    """Smallest of ``values`` (s,) at each service and at everything that it cannot answer without.
+
+    Examples
+    --------
+    >>> one, yes = np.array([1.0]), np.array([True])
+    >>> chain = Network(2, np.array([0]), np.array([1]), one, one, np.array([0]), yes, ~yes)
+    >>> downwards_least(chain, np.array([5.0, 2.0]))
+    array([2., 2.])
+    """
+    use = network.binding & (network.calls > 0)
+    caller, callee = network.caller[use], network.callee[use]
+    least = np.array(values, dtype=float)
+    for _ in range(network.size):
+        before = least[caller]
+        np.minimum.at(least, caller, least[callee])
+        if np.array_equal(before, least[caller]):
+            break
+    return least
+
+
 def injection(rows: Iterable[int], size: int) -> Matrix:
     """One request at each of ``rows``."""
     at = np.fromiter(rows, dtype=np.int64)
