@@ -1,56 +1,142 @@
-"""Faults that a rehearsal can play, and how they are written."""
+"""Faults that a rehearsal can play, and how they are written: ``NAME[=SERVICE][:FACTOR][@WHEN][/SECONDS]``."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from capacity.errors import Problem, UsageError, did_you_mean
 
-NAMES = (
-    "zone-loss", "slow-downstream", "cold-cache", "retry-storm", "limiter-loss", "third-party-down", "demand",
-    "late-scale-up", "hot-key",
-)  # fmt: skip
-_OF_A_SERVICE = ("slow-downstream", "third-party-down")
+_WHEN = re.compile(r"(?P<anchor>peak|start)?(?P<offset>[+-]?\d{1,7})?")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of the promotion.
+
+    Attributes
+    ----------
+    anchor : {"peak", "start"}
+        The worst second, or the promotion's start.
+    offset_s : int
+    """
+
+    anchor: Literal["peak", "start"]
+    offset_s: int = 0
+
+    def second(self, worst_s: int) -> int:
+        """Seconds after the promotion's start."""
+        return self.offset_s + (worst_s if self.anchor == "peak" else 0)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What can be said of one fault.
+
+    Attributes
+    ----------
+    service : {"no", "may", "must"}
+        Whether it is of one service; without a name it is of all that it can be of.
+    factor : tuple of float or None
+        Default, least and most; None where there is no such number.
+    at : Moment or None
+        When it begins unless said otherwise; None: from the beginning.
+    for_s : int or None
+        How long it lasts unless said otherwise; None: to the end.
+    means : str
+        What happens, for a help text.
+    """
+
+    service: Literal["no", "may", "must"]
+    factor: tuple[float, float, float] | None
+    at: Moment | None
+    for_s: int | None
+    means: str
+
+
+_STRIKE = Moment("peak", -60)
+KINDS: dict[str, Kind] = {
+    "zone-loss": Kind("no", (0.0, 1.0, 100.0), None, None, "the fullest zones are gone, as many as the risk says"),
+    "slow-downstream": Kind("must", (0.3, 0.0, 1.0), _STRIKE, 360, "SERVICE takes FACTOR (0.3) of its capacity"),
+    "third-party-down": Kind("must", None, _STRIKE, 360, "SERVICE answers nothing"),
+    "cold-cache": Kind("may", None, _STRIKE, None, "caches (in front of SERVICE) are empty and fill within minutes"),
+    "retry-storm": Kind(
+        "may", (0.33, 0.0, 1.0), Moment("peak"), 30,
+        "nobody keeps to a retry budget, calls are tried four times, users three times; set off at SERVICE (the "
+        "tightest core service), which takes FACTOR (0.33) of its capacity",
+    ),
+    "limiter-loss": Kind("may", None, None, None, "no limit (of SERVICE) is enforced"),
+    "demand": Kind("no", (1.0, 0.0, 1000.0), None, None, "FACTOR times the arrivals"),
+    "late-scale-up": Kind("may", None, None, None, "instances (of SERVICE) are asked for at the start only"),
+    "hot-key": Kind("may", (3.0, 1.0, 1000.0), None, None, "the hottest item gets FACTOR (3) times its share"),
+}  # fmt: skip
+NAMES = tuple(KINDS)
+_COUNTED = ("demand", "zone-loss")  # the value after = is their factor
+
+
+def describe_faults() -> str:
+    """Say every fault and how it is written, one a line."""
+    return "\n".join(f"{_written(name, kind)}: {kind.means}" for name, kind in KINDS.items())
+
+
+def _written(name: str, kind: Kind) -> str:
+    if name == "demand":
+        return "demand=FACTOR"
+    if name == "zone-loss":
+        return "zone-loss[=ZONES]"
+    service = {"no": "", "may": "[=SERVICE]", "must": "=SERVICE"}[kind.service]
+    return f"{name}{service}{'[:FACTOR]' if kind.factor else ''}"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Attributes
+    ----------
+    name : str
+    service : str or None
+    factor : float
+        1 where there is none.
+    at : Moment or None
+        None: from the beginning.
+    for_s : int or None
+        None: to the end.
+    """
+
+    name: str
+    service: str | None = None
+    factor: float = 1.0
+    at: Moment | None = None
+    for_s: int | None = None
 
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong.
+    """What goes wrong, all of it.
 
     Attributes
     ----------
-    zone_loss : bool
-        The fullest zones are gone from the beginning, as many as the plan's risk says.
-    slow, down : tuple of str
-        Services at 30 % of their capacity, or gone, from a minute before the worst second for six minutes.
-    cold_cache : bool
-        Caches are empty a minute before the worst second and fill with a time constant of five minutes.
-    retry_storm : bool
-        No retry budget, three retries everywhere, two by users; set off by 30 s at a third of the tightest
-        core service's capacity.
-    limiter_loss : bool
-        No limit is enforced.
-    demand : float
-        Factor on all arrivals.
-    late_scale_up : bool
-        Instances are asked for at the start of the promotion only.
-    hot_key : bool
-        The hottest item gets three times its share.
+    found : tuple of Fault
+        As they were written.
     """
 
-    zone_loss: bool = False
-    slow: tuple[str, ...] = ()
-    down: tuple[str, ...] = ()
-    cold_cache: bool = False
-    retry_storm: bool = False
-    limiter_loss: bool = False
-    demand: float = 1.0
-    late_scale_up: bool = False
-    hot_key: bool = False
+    found: tuple[Fault, ...] = ()
+
+    def of(self, name: str) -> tuple[Fault, ...]:
+        """All faults of a name."""
+        return tuple(fault for fault in self.found if fault.name == name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is one."""
+        return any(fault.name == name for fault in self.found)
 
 
-def parse_faults(faults: Sequence[str], *, services: Sequence[str]) -> Faults:
+def parse_faults(faults: Sequence[str], *, services: Collection[str]) -> Faults:
     """Read faults as written on the command line.
+
+    ``@WHEN`` is ``peak``, ``start``, one of them with an offset in seconds (``peak-60``), or seconds after the start;
+    ``/SECONDS`` after it says for how long.
 
     Raises
     ------
@@ -59,51 +145,87 @@ def parse_faults(faults: Sequence[str], *, services: Sequence[str]) -> Faults:
 
     Examples
     --------
-    >>> parse_faults(["zone-loss", "demand=1.5"], services=[]).demand
-    1.5
+    >>> parse_faults(["slow-downstream=payment:0.5@peak-30/120"], services=["payment"]).found[0]
+    Fault(name='slow-downstream', service='payment', factor=0.5, at=Moment(anchor='peak', offset_s=-30), for_s=120)
     """
-    found = Faults()
-    problems = []
+    found: list[Fault] = []
+    problems: list[Problem] = []
     for text in faults:
-        name, _, value = text.partition("=")
-        problem = _problem(text, name, value, services)
-        if problem is not None:
-            problems.append(problem)
-            continue
-        found = _with(found, name, value)
+        read = _read(text, services)
+        if isinstance(read, Problem):
+            problems.append(read)
+        else:
+            found.append(read)
     if problems:
         raise UsageError("faults that cannot be played", problems=problems)
-    return found
+    return Faults(tuple(found))
 
 
-def _with(found: Faults, name: str, value: str) -> Faults:
-    if name == "slow-downstream":
-        return replace(found, slow=(*found.slow, value))
-    if name == "third-party-down":
-        return replace(found, down=(*found.down, value))
-    if name == "demand":
-        return replace(found, demand=found.demand * float(value))
-    flags: dict[str, Any] = {name.replace("-", "_"): True}
-    return replace(found, **flags)
-
-
-def _problem(text: str, name: str, value: str, services: Sequence[str]) -> Problem | None:
-    where = f"fault {text!r}"
-    if name not in NAMES:
+def _read(text: str, services: Collection[str]) -> Fault | Problem:
+    name, equals, value = text.partition("=")
+    where, tail = f"fault {text!r}", ""
+    if value not in services:
+        head, mark, tail = (value if equals else name).rpartition("@")
+        if mark:
+            name, value = (name, head) if equals else (head, value)
+        else:
+            tail = ""
+    if name not in KINDS:
         return Problem(where, repr(name), f"one of {', '.join(NAMES)}", did_you_mean(name, NAMES))
-    if name in _OF_A_SERVICE:
-        if value not in services:
-            return Problem(
-                where, repr(value), f"{name}=SERVICE with a service of the plan", did_you_mean(value, services)
-            )
+    kind = KINDS[name]
+    when = _moment(tail) if tail else (kind.at, None)
+    if when is None:
+        return Problem(where, repr(tail), "after @: peak, start, peak-60 or seconds after the start, then /SECONDS")
+    said = _value(where, name, kind, value if equals else "", services)
+    if isinstance(said, Problem):
+        return said
+    service, factor = said
+    return Fault(name, service, factor, when[0], when[1] if when[1] is not None else kind.for_s)
+
+
+def _moment(tail: str) -> tuple[Moment | None, int | None] | None:
+    at, slash, lasts = tail.partition("/")
+    match = _WHEN.fullmatch(at)
+    if match is None or not at or (slash and not lasts.isdecimal()):
         return None
+    anchor: Literal["peak", "start"] = "peak" if match["anchor"] == "peak" else "start"
+    return Moment(anchor, int(match["offset"] or 0)), int(lasts) if slash else None
+
+
+def _value(
+    where: str, name: str, kind: Kind, value: str, services: Collection[str]
+) -> tuple[str | None, float] | Problem:
+    default, low, high = kind.factor or (1.0, 1.0, 1.0)
+    if name in _COUNTED:
+        if not value and name != "demand":
+            return None, default
+        number = _number(value, low, high)
+        return (None, number) if number is not None else Problem(where, repr(value), _expected(name, kind))
+    service, factor = value, default
+    if value not in services and kind.factor is not None and ":" in value:
+        service, _, said = value.rpartition(":")
+        number = _number(said, low, high)
+        if number is None:
+            return Problem(where, repr(said), f"after the colon a number from {low:g} to {high:g}")
+        factor = number
+    if not service and kind.service != "must":
+        return None, factor
+    if kind.service == "no" or service not in services:
+        return Problem(where, repr(value), _expected(name, kind), did_you_mean(service, services))
+    return service, factor
+
+
+def _expected(name: str, kind: Kind) -> str:
     if name == "demand":
-        return None if _is_factor(value) else Problem(where, repr(value), "demand=FACTOR, a number between 0 and 1000")
-    return Problem(where, repr(value), f"{name} without a value") if value else None
+        return "demand=FACTOR, a number above 0 and up to 1000"
+    if name == "zone-loss":
+        return "zone-loss, or zone-loss=ZONES"
+    return f"{_written(name, kind)} with a service of the plan"
 
 
-def _is_factor(value: str) -> bool:
+def _number(text: str, low: float, high: float) -> float | None:
     try:
-        return 0.0 < float(value) <= 1000.0
+        number = float(text)
     except ValueError:
-        return False
+        return None
+    return number if low <= number <= high and (number > 0 or low == 0.0 < high <= 1.0) else None

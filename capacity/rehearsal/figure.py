@@ -1,11 +1,11 @@
-"""The rehearsal's picture: demand against capacity over time, of the services that come closest to it."""
+"""The rehearsal's picture: demand against capacity of the services that come closest to it, and what breaks when."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from capacity.display.escape import plain
-from capacity.display.figures import BLUE, GREY, VERMILION, Chart, draw_band, new_figure, number_axis
+from capacity.display.figures import BLUE, GREY, INK, VERMILION, Chart, draw_band, label_lines, new_figure, number_axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,32 +13,84 @@ if TYPE_CHECKING:
     from capacity.rehearsal.result import Rehearsal
 
 _MOST = 4
+_MOST_BREAKS = 8
+_BIN_MIN = 10 / 60
 
 
 def draw_rehearsal(rehearsal: "Rehearsal") -> Chart:
-    """Draw the services whose demand comes closest to their capacity, one panel each."""
-    frame = rehearsal.timeline
+    """Draw the services whose demand comes closest to their capacity, one panel each; below them the breaks."""
+    frame = worst_stretch(rehearsal.timeline)
     names = _tightest(frame)
-    figure = new_figure(8.0, 0.8 + 1.7 * max(len(names), 1))
-    panels = np.atleast_1d(figure.subplots(max(len(names), 1), 1, sharex=True))
+    broken = _broken(frame)
+    n, lanes = max(len(names), 1), len(broken)
+    heights = [1.6] * n + ([0.6 + 0.22 * lanes] if lanes else [])
+    figure = new_figure(8.0, 0.9 + sum(heights))
+    panels = np.atleast_1d(figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}))
     for axes, name in zip(panels, names, strict=False):
-        part = frame[frame["service"] == name]
-        part = part[part["seconds"].diff().fillna(0).abs().cummax() < 60]  # the stretch around the worst second
-        minutes = part["seconds"] / 60
-        draw_band(axes, minutes, part["demand_q05"], part["demand_q95"], coverage=0.9, color=BLUE)
-        axes.plot(minutes, part["demand_q50"], color=BLUE)
-        axes.plot(minutes, part["served_q50"], color=GREY, linestyle=":")
-        axes.plot(minutes, part["capacity_q50"], color=VERMILION)
-        number_axis(axes.yaxis, unit="/s")
-        axes.set_ylim(bottom=0)
-        axes.set_title(plain(name), loc="left", fontsize=9)
-    panels[-1].set_xlabel("minutes after the start; blue: demand with its 90 % band, dotted: served, red: capacity")
+        _panel(axes, frame[frame["service"] == name], name)
+    if lanes:
+        _lanes(panels[-1], frame, broken)
+    panels[-1].set_xlabel("minutes after the start")
     return Chart(
         figure=figure,
         title=rehearsal.summary(),
-        alt=f"Demand, served requests and capacity over time of {len(names)} services: {', '.join(names) or 'none'}",
-        frame=frame[frame["service"].isin(names)].reset_index(drop=True),
+        alt=_alt(names, broken, frame),
+        frame=frame[frame["service"].isin({*names, *broken})].reset_index(drop=True),
     )
+
+
+def worst_stretch(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the longest stretch without a jump in time: the half-hour around the worst second."""
+    at = np.unique(frame["seconds"].to_numpy())
+    if not len(at):
+        return frame
+    part = np.cumsum(np.diff(at, prepend=at[0]) > 15)
+    longest = at[part == np.bincount(part).argmax()]
+    return frame[frame["seconds"].isin(longest)]
+
+
+def _panel(axes: Any, part: "pd.DataFrame", name: str) -> None:
+    minutes = part["seconds"].to_numpy() / 60
+    draw_band(axes, minutes, part["demand_q05"], part["demand_q95"], coverage=0.9, color=BLUE)
+    lines = (("demand", BLUE, "-"), ("served", GREY, "--"), ("capacity", VERMILION, "-"))
+    for column, color, style in lines:
+        axes.plot(minutes, part[f"{column}_q50"], color=color, linestyle=style)
+    number_axis(axes.yaxis, unit="/s")
+    top = float(np.nanmax([part["demand_q95"].max(), part["capacity_q50"].max(), 1e-9]))
+    axes.set_ylim(0, 1.08 * top)
+    axes.set_title(plain(name), loc="left", fontsize=9)
+    last = part.iloc[-1]
+    label_lines(axes, [(float(minutes[-1]), float(last[f"{c}_q50"]), c, color) for c, color, _ in lines])
+
+
+def _lanes(axes: Any, frame: "pd.DataFrame", broken: list[str]) -> None:
+    """One lane a service that breaks, in the order of their first breaks, darker where it is broken more often."""
+    for lane, name in enumerate(broken):
+        part = frame[(frame["service"] == name) & (frame["broken_share"] > 0)]
+        spans = [(float(s) / 60, _BIN_MIN) for s in part["seconds"]]
+        axes.broken_barh(spans, (lane - 0.4, 0.8), color=[_shade(v) for v in part["broken_share"]], linewidth=0)
+    axes.set_yticks(range(len(broken)), [plain(name) for name in broken])
+    axes.set_ylim(len(broken) - 0.5, -0.5)
+    axes.set_title("broken: the darker, the more futures", loc="left", fontsize=9, color=INK)
+
+
+def _shade(share: float) -> tuple[float, float, float, float]:
+    red, green, blue = (int(VERMILION[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue, 0.2 + 0.8 * float(share)
+
+
+def _broken(frame: "pd.DataFrame") -> list[str]:
+    found = frame[frame["broken_share"] > 0]
+    first = found.groupby("service", sort=False)["seconds"].min().sort_values(kind="stable")
+    return [str(name) for name in first.index[:_MOST_BREAKS]]
+
+
+def _alt(names: list[str], broken: list[str], frame: "pd.DataFrame") -> str:
+    said = f"Demand, served requests and capacity over time of {len(names)} services: {', '.join(names) or 'none'}"
+    if not broken:
+        return f"{said}; nothing breaks"
+    first = frame[(frame["service"] == broken[0]) & (frame["broken_share"] > 0)].iloc[0]
+    return f"{said}; below, when services break: first {broken[0]}, {first['seconds'] / 60:.1f} minutes after the start"
 
 
 def _tightest(frame: "pd.DataFrame") -> list[str]:

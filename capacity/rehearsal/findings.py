@@ -7,116 +7,70 @@ import numpy as np
 
 from capacity.display.numbers import format_number, format_percent, format_qps, format_seconds
 from capacity.plan.fleet import Fleet
-from capacity.plan.network import Matrix, injection, reach
-from capacity.plan.sizing import Ints, instances_for
-from capacity.rehearsal.faults import Faults
-from capacity.rehearsal.script import Stage
-from capacity.rehearsal.simulate import NOTHING_LEFT, Trace
-from capacity.rehearsal.world import World
+from capacity.rehearsal.causes import Scene, because, is_metastable, recovery, shed_to_qps, spread
+from capacity.rehearsal.trace import Trace
+from capacity.rehearsal.tries import Tried
 
-_SETTLED_S = 60  # broken in the last minute of the first stretch: did not recover
-_STUCK_S = 30
+_SAID = 5  # breaks that are told in words; the frame has all
 
 
 @dataclass(frozen=True)
 class Break:
-    """How one service broke, over the futures played."""
+    """How one service broke, over the futures played.
+
+    Attributes
+    ----------
+    service : str
+    share : float
+        Of the futures.
+    at_s : int
+        Seconds after the start, in the middle future of those.
+    because, recovers : str
+    metastable : bool
+    shed_to_qps : float
+        Fresh demand below which it recovers, NaN where it does by itself.
+    spread : tuple of (str, int)
+        Services that failed with it, and how many seconds later.
+    """
 
     service: str
     share: float
-    at_s: int | None
+    at_s: int
     because: str
     recovers: str
-    spread: tuple[str, ...]
-    mend: str
+    metastable: bool
+    shed_to_qps: float
+    spread: tuple[tuple[str, int], ...]
 
 
-def find_breaks(world: World, fleet: Fleet, trace: Trace, stage: Stage, *, faults: Faults) -> tuple[Break, ...]:
+def find_breaks(scene: Scene) -> tuple[Break, ...]:
     """Every service that broke in some future, those which break most often first."""
-    broken = trace.first_break_s >= 0
-    share = broken.mean(axis=0)
+    share = scene.trace.broken.mean(axis=0)
     order = [int(s) for s in np.argsort(-share, kind="stable") if share[s] > 0]
-    return tuple(_break(world, fleet, trace, stage, s, faults=faults) for s in order)
+    return tuple(_break(scene, s, float(share[s])) for s in order)
 
 
-def _break(world: World, fleet: Fleet, trace: Trace, stage: Stage, s: int, *, faults: Faults) -> Break:
-    rows = trace.first_break_s[:, s] >= 0
-    first = int(np.median(trace.first_break_s[rows, s]))
-    ratio = float(np.median(trace.worst_ratio[rows, s]))
-    own = trace.first_overload_s[rows, s] >= 0
-    if own.mean() >= 0.5:
-        because = f"demand was {ratio:.2f} times what it takes" if ratio < NOTHING_LEFT else "it could serve nothing"
-    else:
-        because = "retries and a backlog raised its load above what it takes, though fresh demand fitted"
+def _break(scene: Scene, s: int, share: float) -> Break:
+    stuck = is_metastable(scene, s)
     return Break(
-        service=fleet.names[s],
-        share=float(rows.mean()),
-        at_s=int(stage.seconds[first]),
-        because=because,
-        recovers=_recovery(trace, stage, s, rows),
-        spread=_spread(world, fleet, trace, s, rows),
-        mend=_mend(world, fleet, trace, s, faults=faults),
+        service=scene.fleet.names[s],
+        share=share,
+        at_s=int(scene.stage.seconds[scene.first(s)]),
+        because=because(scene, s),
+        recovers=recovery(scene, s),
+        metastable=stuck,
+        shed_to_qps=shed_to_qps(scene, s) if stuck else float("nan"),
+        spread=spread(scene, s),
     )
 
 
-def _recovery(trace: Trace, stage: Stage, s: int, rows: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> str:
-    end = int(stage.starts[1]) if len(stage.starts) > 1 else stage.length
-    stuck = float((trace.stuck_s[rows, s] >= _STUCK_S).mean())
-    late = float((trace.last_break_s[rows, s] >= end - _SETTLED_S).mean())
-    lasted = format_seconds(float(np.median(trace.broken_s[rows, s])))
-    if stuck >= 0.5:
-        return (
-            f"metastable: stays broken after demand is back below capacity ({lasted} broken); it needs load taken off"
-        )
-    if late >= 0.5:
-        return f"does not recover while the demand lasts ({lasted} broken)"
-    return f"recovers by itself ({lasted} broken)"
-
-
-def _spread(
-    world: World, fleet: Fleet, trace: Trace, s: int, rows: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
-) -> tuple[str, ...]:
-    """Services that cannot do without it, and failed more than 5 % of a second's requests in most such futures."""
-    network = world.network
-    need = network.matrix(only=network.binding)
-    leans = np.asarray(reach(Matrix(injection([s], network.size)), Matrix(need.T)).toarray()).ravel() > 0
-    hit = (trace.affected[rows].mean(axis=0) >= 0.5) & leans
-    return tuple(fleet.names[i] for i in np.flatnonzero(hit) if i != s)
-
-
-def _mend(world: World, fleet: Fleet, trace: Trace, s: int, *, faults: Faults) -> str:
-    ratio = float(np.quantile(trace.worst_ratio[:, s], 0.95))
-    name = fleet.names[s]
-    if faults.late_scale_up and not fleet.is_fixed[s]:
-        takes = format_seconds(float(fleet.startup_s[fleet.pool[s]]))
-        return f"have its instances serving before the start: they take {takes}"
-    if np.isfinite(world.fixed_qps[s]):
-        has = float(world.fixed_qps[s])
-        if ratio >= NOTHING_LEFT:
-            return f"{name} has to come back; until then turn its callers' requests away early with a limit"
-        cut = f" or hold {format_percent(1 - 1 / ratio)} of its demand back" if ratio > 1 else ""
-        return f"raise what {name} takes from {format_qps(has)} to {format_qps(has * max(ratio, 1.0))}{cut}"
-    if ratio >= NOTHING_LEFT:
-        return f"{name} has to come back; until then turn its callers' requests away early with a limit"
-    more = extra_instances(world, fleet, trace, zone_loss=faults.zone_loss)[int(fleet.pool[s])]
-    if more > 0:
-        cost = float(fleet.cost[fleet.pool[s]]) * int(more)
-        return f"{int(more)} more instances of {fleet.pools[int(fleet.pool[s])]} ({format_number(cost)} an hour)"
-    return f"a retry budget and a limit for the callers of {name}: its own capacity suffices for fresh demand"
-
-
-def extra_instances(world: World, fleet: Fleet, trace: Trace, *, zone_loss: bool) -> Ints:
-    """Instances per pool that lift capacity to demand in 95 % of the futures."""
-    del world
-    ratio = np.quantile(np.where(trace.worst_ratio < NOTHING_LEFT, trace.worst_ratio, 1.0), 0.95, axis=0)
-    ratio[fleet.is_fixed] = 1.0
-    worst = np.ones(len(fleet.pools))
-    np.maximum.at(worst, fleet.pool, ratio)
-    surviving = trace.most_instances
-    need = np.ceil(surviving * worst - 1e-9).astype(np.int64)
-    grown = instances_for(need, fleet.zones, fleet.losses) if zone_loss else need
-    base = instances_for(surviving, fleet.zones, fleet.losses) if zone_loss else surviving
-    return np.asarray(np.maximum(grown - base, 0), dtype=np.int64)
+def first_to_break(trace: Trace) -> int | None:
+    """Return the service which is first to break in most futures with a break."""
+    when = np.where(trace.first_break_s >= 0, trace.first_break_s, np.iinfo(np.int32).max)
+    rows = trace.broken.any(axis=1)
+    if not rows.any():
+        return None
+    return int(np.bincount(when[rows].argmin(axis=1), minlength=when.shape[1]).argmax())
 
 
 def say_turned_away(fleet: Fleet, trace: Trace) -> str:
@@ -130,40 +84,98 @@ def say_turned_away(fleet: Fleet, trace: Trace) -> str:
     )
 
 
-def explain(
-    breaks: Sequence[Break],
-    *,
-    overload: float | None,
-    promised: float | None,
-    unknown: Sequence[str],
-    paths: int,
-    turned_away: str,
-    proof: str,
-) -> tuple[str, ...]:
-    """Say the findings as sentences, the verdict first."""
-    verdict = (
+def say_moment(second: int) -> str:
+    """Say a moment relative to the promotion's start.
+
+    Examples
+    --------
+    >>> say_moment(-90), say_moment(5), say_moment(0)
+    ('90 s before the start', '5 s after the start', 'at the start')
+    """
+    if second == 0:
+        return "at the start"
+    return f"{format_seconds(abs(second))} {'before' if second < 0 else 'after'} the start"
+
+
+def say_switches(scene: Scene) -> list[str]:
+    """Which features were switched off while it was played, when, and whether they came back."""
+    out = []
+    for name, on in scene.trace.switched_on_s.items():
+        pulled = on >= 0
+        if not pulled.any():
+            continue
+        seconds = scene.stage.seconds
+        at = int(seconds[min(int(np.median(on[pulled])), len(seconds) - 1)])
+        back = scene.trace.switched_back_s[name]
+        again = (back >= 0) & pulled
+        later = "stays off as long as that stretch is played"
+        if again.mean() >= 0.5 * pulled.mean():
+            later = f"is back {say_moment(int(seconds[min(int(np.median(back[again])), len(seconds) - 1)]))}"
+        share = format_percent(float(pulled.mean()))
+        out.append(f"{name} is switched off by its trigger in {share} of the futures, {say_moment(at)}, and {later}")
+    return out
+
+
+def say_verdict(*, overload: float | None, promised: float | None, unknown: Sequence[str], paths: int) -> str:
+    """Say how often a core service is asked too much, or that it is unknown."""
+    if unknown:
+        names = ", ".join(unknown[:6]) + (f" and {len(unknown) - 6} more" if len(unknown) > 6 else "")
+        return f"how often a core service is asked too much is unknown: nothing says what {names} can take"
+    return (
         f"demand exceeds what a core service takes in {format_percent(overload)} of {paths} futures "
         f"(the plan says {format_percent(promised)} with its zone loss and without this rehearsal's other faults)"
     )
-    if unknown:
-        names = ", ".join(unknown[:6]) + (f" and {len(unknown) - 6} more" if len(unknown) > 6 else "")
-        verdict = f"how often a core service is asked too much is unknown: nothing says what {names} can take"
-    lines = [verdict]
-    if turned_away:
-        lines.append(turned_away)
+
+
+def say_breaks(breaks: Sequence[Break], *, first: str | None, unknown: bool) -> list[str]:
+    """Say every break, the first to come first."""
     if not breaks:
-        of_known = " of what has a known capacity" if unknown else ""
-        lines.append(f"nothing{of_known} breaks: limits turn away what would be too much")
-        return tuple(lines)
-    for b in breaks[:5]:
-        when = format_seconds(abs(b.at_s)) if b.at_s is not None else "?"
-        side = "before" if (b.at_s or 0) < 0 else "after"
-        reach = f"; it reaches {', '.join(b.spread[:6])}" if b.spread else "; it stays there"
+        known = " of what has a known capacity" if unknown else ""
+        return [f"nothing{known} breaks: what is let in is served in time"]
+    told = sorted(breaks, key=lambda b: (b.service != first, -b.share))[:_SAID]
+    lines = [_say(b, leads=b.service == first) for b in told]
+    if len(breaks) > _SAID:
         lines.append(
-            f"{b.service} breaks in {format_percent(b.share)} of the futures, {when} {side} the start: "
-            f"{b.because}{reach}; "
-            f"{b.recovers}; mend: {b.mend}"
+            f"{len(breaks) - _SAID} more services break, each in at most {format_percent(breaks[_SAID].share)}"
         )
-    if proof:
-        lines.append(proof)
-    return tuple(lines)
+    return lines
+
+
+def _say(found: Break, *, leads: bool) -> str:
+    far = "it stays there"
+    if found.spread:
+        names = ", ".join(f"{name} ({f'{delay} s later' if delay else 'at once'})" for name, delay in found.spread[:6])
+        more = f" and {len(found.spread) - 6} more" if len(found.spread) > 6 else ""
+        far = f"it reaches {names}{more}"
+    head = f"first {found.service} breaks" if leads else f"{found.service} breaks"
+    share = format_percent(found.share)
+    return f"{head}, in {share} of the futures, {say_moment(found.at_s)}: {found.because}; {far}; {found.recovers}"
+
+
+def say_tries(service: str, tried: Sequence[Tried], *, currency: str) -> list[str]:
+    """Say the cheapest change that mends, and what else was tried."""
+    if not tried:
+        return [f"no change of the plan that could mend {service} is known"]
+    mending = [one for one in tried if one.mends]
+    lines = []
+    if mending:
+        lines.append(f"mended most cheaply by: {_say_try(mending[0], currency)}")
+    else:
+        lines.append(f"none of {len(tried)} changes tried mends {service} for good; the plan needs more than one")
+    rest = [one for one in tried if one is not (mending[0] if mending else None)]
+    lines += [f"also tried, {'mends' if one.mends else 'does not mend'}: {_say_try(one, currency)}" for one in rest[:6]]
+    return lines
+
+
+def _say_try(one: Tried, currency: str) -> str:
+    price = []
+    if one.cost_per_hour is None:
+        price.append("at a price to be negotiated")
+    elif one.cost_per_hour > 0:
+        price.append(f"{format_number(one.cost_per_hour)} {currency} an hour")
+    if one.value_lost_per_hour > 0:
+        price.append(f"{format_number(one.value_lost_per_hour)} {currency} of value lost an hour")
+    if one.turned_away_per_hour > 0.5:
+        price.append(f"{format_qps(one.turned_away_per_hour / 3600)} more requests turned away")
+    breaks = f"breaks in {format_percent(one.breaks)} instead of {format_percent(one.breaks_before)}"
+    return f"{one.what} ({', '.join(price) or 'costs nothing'}; {breaks})"

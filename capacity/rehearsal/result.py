@@ -25,9 +25,15 @@ class Rehearsal(Result):
     first_break : str or None
         The service that breaks first in most futures with a break.
     breaks : DataFrame
-        One row a service that broke: share of futures, seconds after the start, why, recovery, spread, mend.
+        One row a service that broke: share of futures, seconds after the start, why, recovery, whether it is
+        metastable and the demand to which it must be shed then, spread; and what mends the first of them.
+    tried : DataFrame
+        One row a change that was played again to mend the first break, the cheapest that mends first: the share of the
+        futures tried in which it or a core service breaks then and before, money and value lost an hour (money None:
+        to be negotiated), and requests turned away at the entries an hour more than before.
     timeline : DataFrame
-        Ten-second bins: service, seconds after the start, demand, served, capacity, backlog and wait quantiles.
+        Ten-second bins: service, seconds after the start, quantiles of demand, served, capacity and backlog, wait, and
+        the share of the futures in which the service was broken.
     overload_fraction : float or None
         Share of futures in which a core service's demand exceeded its capacity, before any limit.
         None where the capacity of a core service is unknown.
@@ -43,6 +49,7 @@ class Rehearsal(Result):
     services: tuple[str, ...]
     first_break: str | None
     breaks: "pd.DataFrame"
+    tried: "pd.DataFrame"
     timeline: "pd.DataFrame"
     overload_fraction: float | None
     turned_away_fraction: float
@@ -50,7 +57,7 @@ class Rehearsal(Result):
     n_paths: int
     seed: int = 0
 
-    units: ClassVar[dict[str, str]] = {"at_s": "s after the start"}
+    units: ClassVar[dict[str, str]] = {"at_s": "s after the start", "shed_to_qps": "requests/s"}
 
     def summary(self) -> str:
         """Return one line: faults, overload, what breaks first."""
@@ -66,14 +73,14 @@ class Rehearsal(Result):
         return self.breaks
 
     def plot(self) -> "Chart":
-        """Draw demand against capacity of the services that come closest to it."""
+        """Draw demand against capacity of the services that come closest to it, and what breaks when."""
         from capacity.rehearsal.figure import draw_rehearsal
 
         return draw_rehearsal(self)
 
     def to_document(self) -> dict[str, Any]:
         """Return the findings as a JSON-ready object; the timeline stays out."""
-        rows = self.breaks.to_dict(orient="records")
+        rows, tried = (frame.to_dict(orient="records") for frame in (self.breaks, self.tried))
         return {
             "schema": SCHEMA,
             "promotion": self.promotion,
@@ -84,5 +91,6 @@ class Rehearsal(Result):
             "turned_away_fraction": self.turned_away_fraction,
             "first_break": self.first_break,
             "breaks": [{str(k): v for k, v in row.items()} for row in rows],
+            "tried": [{str(k): v for k, v in row.items()} for row in tried],
             "why": list(self.why),
         }

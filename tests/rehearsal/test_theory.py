@@ -12,7 +12,7 @@ from capacity.plan.sharing import Sharing, nothing_shared
 from capacity.rehearsal.bucket import admit
 from capacity.rehearsal.simulate import Script, simulate
 from capacity.rehearsal.waits import mean_wait_s
-from capacity.rehearsal.world import World, sort_levels
+from capacity.rehearsal.world import Guards, World, sort_levels
 
 
 @given(rate=st.floats(0.1, 1000), burst=st.floats(0, 500), seed=st.integers(0, 10_000), seconds=st.integers(1, 200))
@@ -71,21 +71,22 @@ def world(edges, capacity, *, size, limit=None, timeout=1.0, retries=None, queue
     caller = np.array([e[0] for e in edges], dtype=np.int64)
     calls = np.array([e[2] for e in edges], dtype=float)
     is_queued = np.array([i in queued for i in range(len(edges))], dtype=bool)
+    tries = np.zeros(len(edges), dtype=np.int64) if retries is None else np.array(retries, dtype=np.int64)
     network = Network(
-        size, caller, np.array([e[1] for e in edges], dtype=np.int64), calls, calls,
-        np.zeros(len(edges), dtype=np.int64), ~is_queued, is_queued,
-    )  # fmt: skip
+        size, caller, np.array([e[1] for e in edges], dtype=np.int64), calls, calls, tries, ~is_queued, is_queued
+    )
+    guards = Guards.none(size, len(edges))
     return World(
         network=network,
         levels=sort_levels(network),
         unit_qps=np.broadcast_to(np.array(capacity, dtype=float), (paths, size)).copy(),
         fixed_qps=np.full(size, np.inf),
+        key_roof_qps=np.full(size, np.inf),
         pool=np.arange(size),
         sharing=nothing_shared(paths),
         entries=np.array([0]),
-        limit_qps=np.full(size, np.inf) if limit is None else np.array(limit, dtype=float),
+        guards=guards if limit is None else guards.with_cluster(np.array(limit, dtype=float)),
         timeout_s=np.full(size, float(timeout)),
-        retries=np.zeros(size) if retries is None else np.array(retries, dtype=float),
         max_delay_s=np.full(size, np.inf) if delay is None else np.array(delay, dtype=float),
         core=np.ones(size, dtype=bool),
     )
@@ -107,8 +108,8 @@ def test_a_jackson_network_carries_its_traffic_equations():
     edges = [(0, 1, 0.5), (0, 2, 2.0), (1, 2, 1.0), (2, 3, 0.25)]
     trace = simulate(world(edges, [1000] * 4, size=4), script(np.full(100, 100.0), size=4))
     expected = np.array([100.0, 50.0, 250.0, 62.5])
-    assert trace.arrived[0] / 100 == pytest.approx(expected, rel=1e-9)
-    assert trace.bins["served"][5, 0] == pytest.approx(expected, rel=1e-5)
+    assert trace.arrived[0] / 100 == pytest.approx(expected, rel=1e-6)
+    assert trace.timeline["served"][5, 1] == pytest.approx(expected, rel=1e-5)
     assert not trace.overloaded.any()
 
 
@@ -116,7 +117,7 @@ def test_a_broker_ramps_and_drains_like_a_fluid_queue():
     """1,000 s at 30/s into 20/s leave 10,000 waiting, gone 500 s later."""
     rate = np.concatenate([np.full(1000, 30.0), np.zeros(700)])
     found = simulate(world([(0, 1, 1.0)], [1000, 20], size=2, queued=(0,), delay=[np.inf, 100.0]), script(rate, size=2))
-    waiting = found.bins["backlog"][:, 0, 1]
+    waiting = found.timeline["backlog"][:, 1, 1]
     assert waiting[99] == pytest.approx(10_000, rel=0.01)
     assert waiting[149] == pytest.approx(0, abs=250)
     assert waiting[155] == 0
@@ -129,7 +130,7 @@ def test_retries_multiply_load_as_attempts_do():
     """A callee that is gone and r retries: 1 + r attempts; a budget b: 1 + b."""
     factor = np.ones((300, 2))
     factor[:, 1] = 0.0
-    gone = world([(0, 1, 1.0)], [1e6, 100], size=2, retries=[0, 3])
+    gone = world([(0, 1, 1.0)], [1e6, 100], size=2, retries=[3])
     free = simulate(gone, script(np.full(300, 50.0), size=2, factor=factor, budget=np.inf))
     assert free.arrived[0, 1] / (300 * 50) == pytest.approx(4.0, rel=0.05)
     held = simulate(gone, script(np.full(300, 50.0), size=2, factor=factor, budget=0.1))
@@ -141,7 +142,7 @@ def test_a_limit_at_capacity_keeps_goodput_and_its_loss_lets_it_collapse():
     limited = simulate(world([], [100], size=1, limit=[100.0]), script(rate, size=1))
     assert limited.first_break_s[0, 0] == -1
     assert limited.rejected[0, 0] == pytest.approx(50 * 300, rel=0.01)
-    lost = simulate(world([], [100], size=1, limit=[100.0]), script(rate, size=1, limited=False))
+    lost = simulate(world([], [100], size=1, limit=[100.0]), script(rate, size=1, limited=np.zeros(300, dtype=bool)))
     assert 0 <= lost.first_break_s[0, 0] < 10
     assert lost.overloaded[0, 0]
     assert limited.overloaded[0, 0]  # limits never make overload less
@@ -154,11 +155,11 @@ def test_overload_without_a_budget_stays_after_its_cause_is_gone():
     rate = np.full(900, 80.0)
     edges, size = [(0, 1, 1.0)], 2
     stuck = simulate(
-        world(edges, [1e6, 100], size=size, retries=[0, 3]), script(rate, size=size, factor=factor, budget=np.inf)
+        world(edges, [1e6, 100], size=size, retries=[3]), script(rate, size=size, factor=factor, budget=np.inf)
     )
     assert stuck.stuck_s[0, 1] > 600
     calm = simulate(
-        world(edges, [1e6, 100], size=size, retries=[0, 3]), script(rate, size=size, factor=factor, budget=0.1)
+        world(edges, [1e6, 100], size=size, retries=[3]), script(rate, size=size, factor=factor, budget=0.1)
     )
     assert calm.stuck_s[0, 1] < 60
     assert calm.last_break_s[0, 1] < 250
