@@ -1,7 +1,10 @@
 """Reports: notebooks executed with explicit dates, as pages that open without a network."""
 
+from capacity.report.attempt import Limits
+from capacity.report.due import DueRuns, run_due
 from capacity.report.explorer import Explorer, explore
 from capacity.report.index import write_index
+from capacity.report.manifests import TARGETS, write_schedule
 from capacity.report.narrate import (
     backtest_by_horizon,
     backtest_scores,
@@ -21,7 +24,10 @@ from capacity.report.narrate import (
     where_doubt_comes_from,
     worst_peaks,
 )
-from capacity.report.run import ReportRun, list_runs, run_reports
+from capacity.report.prune import Pruned, prune_reports
+from capacity.report.records import Record, list_records
+from capacity.report.run import ReportRun, run_reports
+from capacity.report.schedule import Due, Schedule, find_due, read_schedule
 from capacity.report.shelf import REPORTS, Parameter, check_parameters, read_parameters
 from capacity.report.testing import load_tests_ahead
 from capacity.report.verdict import (
@@ -35,20 +41,28 @@ from capacity.report.verdict import (
 
 __all__ = [
     "REPORTS",
+    "TARGETS",
+    "Due",
+    "DueRuns",
     "Explorer",
+    "Limits",
     "Parameter",
+    "Pruned",
+    "Record",
     "ReportRun",
+    "Schedule",
     "backtest_by_horizon",
     "backtest_scores",
     "backtest_verdict",
     "check_parameters",
     "explore",
+    "find_due",
     "forecast_verdict",
     "gate_exceptions",
     "headroom",
     "largest_peaks",
     "leant_on",
-    "list_runs",
+    "list_records",
     "load_tests_ahead",
     "past_forecasts",
     "plan_actions",
@@ -56,9 +70,12 @@ __all__ = [
     "plan_services",
     "plan_verdict",
     "promotion_days",
+    "prune_reports",
     "read_parameters",
+    "read_schedule",
     "record",
     "review_verdict",
+    "run_due",
     "run_reports",
     "saturation_verdict",
     "sentences",
@@ -68,4 +85,5 @@ __all__ = [
     "where_doubt_comes_from",
     "worst_peaks",
     "write_index",
+    "write_schedule",
 ]

@@ -1,6 +1,6 @@
 """A finished notebook as one page: no code, no script, no address outside itself."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
@@ -13,7 +13,16 @@ def environment() -> Environment:
     return Environment(loader=PackageLoader("capacity.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
-def render_page(cells: Iterable[Mapping[str, object]], *, title: str, run: Mapping[str, object]) -> str:
+def render_page(
+    cells: Iterable[Mapping[str, object]],
+    *,
+    title: str,
+    run: Mapping[str, object],
+    previous: str | None = None,
+    following: str | None = None,
+    verdict_before: str | None = None,
+    changes: Sequence[str] = (),
+) -> str:
     """Render an executed notebook's cells as a self-contained HTML page.
 
     Parameters
@@ -24,9 +33,25 @@ def render_page(cells: Iterable[Mapping[str, object]], *, title: str, run: Mappi
         The page's title.
     run
         Its ``run.json``: what it was made from, shown at the end.
+    previous, following
+        Days of the good runs before and after it, which its page leads to.
+    verdict_before, changes
+        What the run before said where that is something else, and the numbers that moved since.
     """
     body = [Markup(part) for cell in cells for part in _parts(cell)]  # noqa: S704 - escaped where it was made
-    return environment().get_template("page.html").render(title=title, body=body, run=run)
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            body=body,
+            run=run,
+            previous=previous,
+            following=following,
+            verdict_before=verdict_before,
+            changes=list(changes),
+        )
+    )
 
 
 def _parts(cell: Mapping[str, object]) -> Iterator[str]:

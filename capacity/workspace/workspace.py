@@ -106,6 +106,11 @@ class Workspace:
         return self.store.first_unknown_day()
 
     @property
+    def given_as_of(self) -> date | None:
+        """The ``as_of`` that was asked for; ``None`` where it follows from the data."""
+        return self._as_of
+
+    @property
     def as_of_text(self) -> str:
         """``as_of`` in ISO form; empty while there is none."""
         return "" if self.as_of is None else self.as_of.isoformat()
