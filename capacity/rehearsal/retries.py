@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from capacity.plan.network import RETRY_BUDGET, Network
 from capacity.plan.sizing import Bools, Floats, Ints
+from capacity.rehearsal.world import Precision
 
 Array = NDArray[np.floating]
 
@@ -30,7 +31,7 @@ class Retries:
 
     def __init__(
         self, network: Network, entries: Ints, *, budget_qps: Floats, budget: float, user_retries: int,
-        paths: int, dtype: type = np.float64,
+        paths: int, dtype: Precision = np.float64,
     ) -> None:  # fmt: skip
         inner = np.flatnonzero((network.retries > 0) & ~network.queued)
         users = entries if user_retries > 0 else entries[:0]

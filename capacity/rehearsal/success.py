@@ -1,5 +1,7 @@
 """Whether requests succeed: their own service, and every call they cannot do without."""
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ class Success:
         self.network = network
         needed = np.flatnonzero(network.binding & (np.maximum(network.calls, network.cold_calls) > 0))
         cuts = np.searchsorted(needed, bounds)
-        self.needed = [needed[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        self.needed = [needed[a:b] for a, b in itertools.pairwise(cuts)]
 
     def spread(self, success: Array, refused: Array, edges: Edges) -> None:
         """Lower each service's success by that of what it requires, in place.
