@@ -21,7 +21,8 @@ class Buckets:
     *Instances under skew*: thirds of the instances get 1 + skew, 1 and 1 − skew times the mean. With ``wobble`` the
     count of one instance varies as a multinomial's: with n instances and λ requests in a second its mean is
     m = w λ / n, its variance m (1 − w / n), and what its bucket of L tokens admits is
-    E[min(N, L)] = m − σ φ(z) − (m − L) Φ(z), z = (m − L) / σ, by the normal approximation. The tokens of a third are followed in their mean.
+    E[min(N, L)] = m − σ φ(z) − (m − L) Φ(z), z = (m − L) / σ, by the normal approximation. The tokens of a third are
+    followed in their mean, which admits up to 1 % too much where every bucket is nearly empty.
     """
 
     def __init__(self, guards: Guards, paths: int, *, dtype: Precision = np.float64) -> None:

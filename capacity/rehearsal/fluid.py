@@ -39,7 +39,7 @@ def serve(queue: Floats, inflow: Floats, *, capacity: Floats, timeout_s: ArrayLi
         return done, left, inflow
     most = capacity * np.asarray(timeout_s, dtype=capacity.dtype)
     growth = inflow - capacity
-    np.copyto(growth, _TINY, where=growth == 0)
+    np.copyto(growth, -_TINY, where=growth == 0)
     crossing = (most - queue) / growth
     np.clip(crossing, 0.0, 1.0, out=crossing)
     in_time = np.where(growth > 0, crossing, 1.0 - crossing)

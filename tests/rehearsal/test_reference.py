@@ -1,4 +1,4 @@
-"""The fluid against an event-driven simulation of single requests: waits, ramps, drains, bursts, retry storms, limits."""
+"""The fluid against an event-driven simulation of single requests: waits, ramps, bursts, retry storms, limits."""
 
 import heapq
 from dataclasses import replace
@@ -32,7 +32,7 @@ def in_bins(values, seconds):
 
 @pytest.mark.parametrize("law", ["exponential", "deterministic"])
 def test_a_ramp_past_capacity_and_back(law):
-    """Up to 1.5 times capacity and down: goodput falls to nothing and comes back within ten seconds of the reference."""
+    """Up to 1.5 times capacity and down: goodput falls to nothing and comes back when it does in the reference."""
     rate = np.concatenate([np.linspace(50, 150, 100), np.linspace(150, 50, 100), np.full(60, 50.0)])
     arrived, good = many(lambda seed: Reference(Station(20, 0.2, law), seed=seed), rate, runs=4)
     ours_arrived, ours = fluid(rate)

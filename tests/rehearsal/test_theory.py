@@ -74,7 +74,7 @@ def test_a_broker_ramps_and_drains_like_a_fluid_queue():
 @pytest.mark.parametrize("retries", [1, 2, 5])
 @pytest.mark.parametrize("chance", [0.05, 0.5, 1.0])
 def test_retries_make_exactly_the_attempts_of_theory(retries, chance):
-    """Each request of the middle needs the gone service with a chance p: p of its attempts fail, whatever its number."""
+    """Each request of the middle needs the gone service with a chance p: p of its attempts fail."""
     factor = np.ones((300, 3))
     factor[:, 2] = 0.0
     gone = world([(0, 1, 1.0), (1, 2, chance)], [1e6, 1e6, 100], size=3, retries=[retries, 0])

@@ -1,5 +1,7 @@
 """Worlds of a few services, small enough to know what has to happen in them."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from capacity.plan.network import Network
@@ -48,7 +50,7 @@ def script(rate, *, size, instances=1, **more):
 class EverySecond(Recorder):
     """Keeps what arrived and what was answered in time, by second; the first future."""
 
-    kept: "list[EverySecond]" = []
+    kept: "ClassVar[list[EverySecond]]" = []
 
     def __init__(self, size, paths, seconds, **more):
         super().__init__(size, paths, seconds, **more)
