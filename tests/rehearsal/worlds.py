@@ -50,7 +50,7 @@ def script(rate, *, size, instances=1, **more):
 class EverySecond(Recorder):
     """Keeps what arrived and what was answered in time, by second; the first future."""
 
-    kept: "ClassVar[list[EverySecond]]" = []
+    kept: ClassVar[list["EverySecond"]] = []
 
     def __init__(self, size, paths, seconds, **more):
         super().__init__(size, paths, seconds, **more)
