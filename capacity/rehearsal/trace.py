@@ -165,7 +165,8 @@ class Recorder:
             self.failing_before = False
             return
         self.failing_before = True
-        self.streak = np.where(failing, self.streak + 1, 0)
+        self.streak += 1
+        self.streak *= failing
         broken = self.streak >= BREAK_S
         if not broken.any():
             return
@@ -177,11 +178,11 @@ class Recorder:
             again = np.zeros_like(arrived) if retried is None else retried
             self.at_break["retries"][new] = again[new] / np.maximum(arrived[new], _TINY)
         self.count["broken"] += broken
-        self.last_break[broken] = t
+        np.copyto(self.last_break, t, where=broken)
         stuck = broken & (ratio < CALM) & whole[:, None]
         if stuck.any():
             self.count["stuck"] += stuck
-            self.total["stuck_load"][stuck] += arrived[stuck] / np.maximum(demand[stuck], _TINY)
+            self.total["stuck_load"] += np.where(stuck, arrived / np.maximum(demand, _TINY), 0.0)
         self._broken_now |= broken
 
     def _bin(self, t: int, demand: Array, served: Array, capacity: Array, backlog: Array | None) -> None:
