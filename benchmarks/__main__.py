@@ -1,10 +1,10 @@
-"""Run benchmarks by name: companies, online_retail, intraday; by name only readers, curves, saturation, forecast."""
+"""Run benchmarks by name: companies, online_retail, intraday; by name only readers, curves, saturation, forecast, rehearsal."""
 
 import argparse
 from functools import partial
 from pathlib import Path
 
-from benchmarks import companies, curves, forecast, intraday, online_retail, readers, tested_services
+from benchmarks import companies, curves, forecast, intraday, online_retail, readers, rehearsals, tested_services
 from benchmarks.peers.ask import PEERS, PEERS_PYTHON
 from benchmarks.peers.companies import forecast_companies
 from benchmarks.saturation import coverage
@@ -17,7 +17,7 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="companies, online_retail, intraday, readers, curves, saturation, forecast; the first three by default",
+        help="companies, online_retail, intraday, readers, curves, saturation, forecast, rehearsal; the first three by default",
     )
     parser.add_argument("--companies", type=int, default=50, help="how many simulated companies of each family")
     parser.add_argument("--family", choices=[*companies.FAMILIES], help="which family of companies; both without it")
@@ -58,6 +58,8 @@ def main() -> None:
     if "forecast" in names:
         python, data = chosen.peers_python, chosen.real_data
         print(forecast.run(data, python, peers=chosen.peers, parts=chosen.parts, large_series=chosen.large))
+    if "rehearsal" in names:
+        print(rehearsals.run())
     if "saturation" in names:
         print(coverage.run(chosen.tests, seed=coverage.SEED if chosen.first_seed is None else chosen.first_seed))
 

@@ -1,5 +1,6 @@
 """Renumber a world's services so that each level is a slice, and its calls so that each caller's are together."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,7 +48,7 @@ def arrange(world: World) -> Arranged:
     moved = replace(
         world,
         network=_network(network, edges, place),
-        levels=tuple(np.arange(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)),
+        levels=tuple(np.arange(a, b) for a, b in itertools.pairwise(bounds)),
         unit_qps=world.unit_qps[:, order],
         fixed_qps=world.fixed_qps[order],
         key_roof_qps=world.key_roof_qps[order],

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from capacity.rehearsal.bucket import admit
-from capacity.rehearsal.world import BURST_S, Guards
+from capacity.rehearsal.world import BURST_S, Guards, Precision
 
 Floats = NDArray[np.floating]
 
@@ -19,12 +19,13 @@ class Buckets:
     A request passes the cluster's bucket, then that of the instance it was sent to, then that of its key.
 
     *Instances under skew*: thirds of the instances get 1 + skew, 1 and 1 − skew times the mean. With ``wobble`` the
-    count of one instance varies as a multinomial's: with n instances and λ requests in a second its mean is m = w λ / n,
-    its variance m (1 − w / n), and what its bucket of L tokens admits is E[min(N, L)] = m − σ φ(z) − (m − L) Φ(z),
-    z = (m − L) / σ, by the normal approximation. The tokens of a third are followed in their mean.
+    count of one instance varies as a multinomial's: with n instances and λ requests in a second its mean is
+    m = w λ / n, its variance m (1 − w / n), and what its bucket of L tokens admits is
+    E[min(N, L)] = m − σ φ(z) − (m − L) Φ(z), z = (m − L) / σ, by the normal approximation. The tokens of a third are
+    followed in their mean, which admits up to 1 % too much where every bucket is nearly empty.
     """
 
-    def __init__(self, guards: Guards, paths: int, *, dtype: type = np.float64) -> None:
+    def __init__(self, guards: Guards, paths: int, *, dtype: Precision = np.float64) -> None:
         self.guards = guards
         self.paths = paths
         size = len(guards.cluster_qps)
@@ -107,5 +108,5 @@ def _expected_admitted(mean: Floats, tokens: Floats, *, share: Floats) -> Floats
     return np.asarray(np.clip(mean - excess, 0.0, np.minimum(mean, tokens)))
 
 
-def _column(values: Floats, dtype: type) -> Floats:
+def _column(values: Floats, dtype: Precision) -> Floats:
     return values.astype(dtype)[:, None]

@@ -150,7 +150,7 @@ def _guards(
 
 
 def _burst_through(fleet: Fleet, burst: Floats) -> Floats:
-    """Calls that the caller's own burst causes: an edge that stopped them would reject what its caller admitted."""
+    """Count the calls of the caller's own burst: an edge that stopped them would reject what its caller let in."""
     network = fleet.network
     through = burst[network.caller] * network.calls
     return np.where(np.isfinite(through), through, 0.0)
@@ -193,6 +193,6 @@ def _window(peaks: "Peaks", rung: Mapping[str, Any]) -> tuple[float, float]:
         text = rung.get(key)
         if not text:
             return missing
-        return (datetime.fromisoformat(str(text)) - peaks.promotion.starts_at) / timedelta(seconds=1)
+        return float((datetime.fromisoformat(str(text)) - peaks.promotion.starts_at) / timedelta(seconds=1))
 
     return after("on_at", -np.inf) + float(rung.get("takes_s") or 0.0), after("off_at", np.inf)

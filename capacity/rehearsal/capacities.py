@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.plan.sizing import Bools, Floats, Ints
-from capacity.rehearsal.world import World
+from capacity.rehearsal.world import Precision, World
 
 Array = NDArray[np.floating]
 
@@ -20,7 +20,7 @@ class Capacities:
     of the need.
     """
 
-    def __init__(self, world: World, *, paths: int, dtype: type = np.float64) -> None:
+    def __init__(self, world: World, *, paths: int, dtype: Precision = np.float64) -> None:
         self.world, self.dtype = world, dtype
         unit = world.unit_qps.T
         self.unit = np.broadcast_to(unit, (len(world.pool), paths))
@@ -69,14 +69,14 @@ class Capacities:
         return self.now
 
     def behind(self, on: Bools) -> Array:
-        """Return what services can serve behind their limiters: one whose hot key is limited is not held by that key."""
+        """Return what services serve behind their limiters: one whose hot key is limited is not held by that key."""
         held = self.keyed & on
         return np.where(held[:, None], self.bare, self.now) if self.has_roof and held.any() else self.now
 
     def _below_roof(self, own: Array, rows: Any) -> Array:
         assert self._factor is not None  # noqa: S101 - set by the caller
         roof = np.minimum(self.roof[rows], ENDLESS) * self._factor[rows, None]
-        return np.minimum(own, roof).astype(self.dtype)
+        return np.asarray(np.minimum(own, roof), dtype=self.dtype)
 
     def _share(self, demand: Array, limit: Array) -> None:
         rows = self.rows

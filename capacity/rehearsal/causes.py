@@ -8,7 +8,7 @@ from capacity.display.numbers import format_number, format_percent, format_qps, 
 from capacity.plan.fleet import Fleet
 from capacity.plan.network import Matrix, injection, reach
 from capacity.plan.sizing import Bools, Floats, Ints
-from capacity.rehearsal.faults import Faults
+from capacity.rehearsal.faults import Fault, Faults
 from capacity.rehearsal.script import while_on
 from capacity.rehearsal.simulate import Script
 from capacity.rehearsal.stage import Stage
@@ -92,8 +92,8 @@ def _raised(scene: Scene, s: int) -> list[str]:
     return out
 
 
-def _is_on(scene: Scene, fault: "object", s: int) -> bool:
-    span = while_on(fault, scene.stage)  # type: ignore[arg-type]
+def _is_on(scene: Scene, fault: Fault, s: int) -> bool:
+    span = while_on(fault, scene.stage)
     return bool(span.start <= scene.first(s) < span.stop)
 
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from capacity.plan.sizing import Bools, Ints
 from capacity.rehearsal.bucket import admit
 from capacity.rehearsal.retries import Retries
-from capacity.rehearsal.world import World
+from capacity.rehearsal.world import Precision, World
 
 Array = NDArray[np.floating]
 
@@ -32,7 +32,7 @@ class Edges:
     """
 
     def __init__(
-        self, world: World, bounds: Ints, *, budget: float, user_retries: int, paths: int, dtype: type
+        self, world: World, bounds: Ints, *, budget: float, user_retries: int, paths: int, dtype: Precision
     ) -> None:
         network, guards = world.network, world.guards
         self.network, self.bounds = network, bounds

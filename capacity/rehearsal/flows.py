@@ -10,6 +10,7 @@ from scipy import sparse
 from capacity.plan.network import Matrix, injection, reach
 from capacity.plan.sizing import Bools
 from capacity.rehearsal.arrange import Arranged
+from capacity.rehearsal.world import Precision
 
 Floats = NDArray[np.floating]
 
@@ -19,7 +20,7 @@ _SPARSE_CALL, _SPARSE_EACH, _DENSE_CALL, _DENSE_EACH = 12_000.0, 0.9, 2_000.0, 0
 _MOST_DENSE = 4_000_000  # cells of a matrix: beyond that memory counts
 
 
-def handy(matrix: Matrix, *, paths: int, dtype: type) -> Any:
+def handy(matrix: Matrix, *, paths: int, dtype: Precision) -> Any:
     """Return the matrix in the form, dense or sparse, whose product with (n, path) takes less time."""
     cells = matrix.shape[0] * matrix.shape[1]
     dense = _DENSE_CALL + _DENSE_EACH * cells * paths
@@ -45,7 +46,8 @@ class Temperature:
     queued: tuple[Any, ...]
 
     @classmethod
-    def of(cls, arranged: Arranged, keep: Bools, *, cold: bool, paths: int, dtype: type) -> "Temperature":
+    def of(cls, arranged: Arranged, keep: Bools, *, cold: bool, paths: int, dtype: Precision) -> "Temperature":
+        """Prepare the calls of ``keep``."""
         network = arranged.world.network
         total = reach(injection(arranged.world.entries, network.size), network.matrix(only=keep, cold=cold))
         sync = network.matrix(only=keep & ~network.queued, cold=cold)
@@ -57,7 +59,7 @@ class Temperature:
         )
 
 
-def _levels(matrix: Matrix, arranged: Arranged, paths: int, dtype: type) -> list[Any]:
+def _levels(matrix: Matrix, arranged: Arranged, paths: int, dtype: Precision) -> list[Any]:
     out: list[Any] = []
     for start, stop in zip(arranged.bounds[:-1], arranged.bounds[1:], strict=True):
         part = Matrix(matrix[start:stop, stop:].T)
@@ -68,7 +70,7 @@ def _levels(matrix: Matrix, arranged: Arranged, paths: int, dtype: type) -> list
 class Flows:
     """Fan-out of one set of features, at any warmth of the caches."""
 
-    def __init__(self, arranged: Arranged, keep: Bools, *, paths: int, dtype: type) -> None:
+    def __init__(self, arranged: Arranged, keep: Bools, *, paths: int, dtype: Precision) -> None:
         network = arranged.world.network
         self.keep = keep
         self.warm = Temperature.of(arranged, keep, cold=False, paths=paths, dtype=dtype)
@@ -82,7 +84,7 @@ class Flows:
         return self._mix(self.warm.through, self.cold.through, external, warmth)
 
     def down(self, level: int, done: Floats, warmth: float) -> Floats | None:
-        """Synchronous calls that one level's work makes, at the services of later levels."""
+        """Return the synchronous calls that one level's work makes, at the services of later levels."""
         matrix = self.warm.down[level]
         return None if matrix is None else self._mix(matrix, self.cold.down[level], done, warmth)
 
@@ -92,7 +94,7 @@ class Flows:
         return None if matrix is None else self._mix(matrix, self.cold.queued[level], done, warmth)
 
     def calls_now(self, warmth: float) -> Floats:
-        """Calls per request of every edge."""
+        """Return the calls per request of every edge."""
         if warmth >= 1.0 or self.cold is self.warm:
             return self.calls
         return np.asarray(warmth * self.calls + (1.0 - warmth) * self.cold_calls, dtype=self.calls.dtype)

@@ -1,7 +1,7 @@
 """A first-in-first-out queue of fluid, over one second, in closed form."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.floating]
 
@@ -9,7 +9,7 @@ QUEUE_TIMEOUTS = 2.0  # a queue holds so many timeouts of work: accept queues ar
 _TINY = 1e-9
 
 
-def serve(queue: Floats, inflow: Floats, *, capacity: Floats, timeout_s: Floats) -> tuple[Floats, Floats, Floats]:
+def serve(queue: Floats, inflow: Floats, *, capacity: Floats, timeout_s: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Serve a queue for one second; return what was served, what waits then, and how much of the inflow is in time.
 
     The inflow comes evenly over the second and the rate of service is constant, so that the queue is a straight line
@@ -22,7 +22,7 @@ def serve(queue: Floats, inflow: Floats, *, capacity: Floats, timeout_s: Floats)
         Requests that wait at the beginning; requests that arrive.
     capacity : ndarray
         Requests/s, finite.
-    timeout_s : ndarray
+    timeout_s : array
         What the callers wait.
 
     Examples
@@ -37,9 +37,9 @@ def serve(queue: Floats, inflow: Floats, *, capacity: Floats, timeout_s: Floats)
     left = work - done
     if not left.any() and not queue.any():
         return done, left, inflow
-    most = capacity * timeout_s
+    most = capacity * np.asarray(timeout_s, dtype=capacity.dtype)
     growth = inflow - capacity
-    np.copyto(growth, _TINY, where=growth == 0)
+    np.copyto(growth, -_TINY, where=growth == 0)
     crossing = (most - queue) / growth
     np.clip(crossing, 0.0, 1.0, out=crossing)
     in_time = np.where(growth > 0, crossing, 1.0 - crossing)

@@ -67,7 +67,7 @@ class Ladder:
             self._works_at = np.where(new, works, self._works_at)
             self.first_on = np.where(new & (self.first_on < 0), works, self.first_on)
         self._calm = np.where((seen < of["below_qps"]) & pulled, self._calm + 1, 0).astype(np.int32)
-        later = np.cumsum(pulled[::-1], axis=0)[::-1] - pulled
+        later: Ints = np.cumsum(pulled[::-1], axis=0)[::-1] - pulled
         back = pulled & (self._calm >= of["calm_s"]) & (later == 0) & (t >= self._works_at)
         if back.any():
             self.first_off = np.where(back & (self.first_off < 0), t + 1, self.first_off)

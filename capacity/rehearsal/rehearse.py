@@ -61,7 +61,7 @@ def rehearse(
         Of that draw and of the counts' wobble.
     limits : {"cluster", "instance", "instance-and-cluster", "none"}
         Which are enforced besides those of callers and hot keys: one bucket a service; one an instance, of the variant
-        that is safe alone; one an instance of the variant that rejects nothing falsely, with the cluster's; none at all.
+        that is safe alone; one an instance of the variant that rejects nothing falsely, with the cluster's; none.
     skew : float
         Of the traffic over instances, from 0 to 1: the fullest third of them gets 1 + skew times the mean.
     noise : bool
@@ -84,10 +84,10 @@ def rehearse(
     -----
     What is played: half an hour around the worst second, every other phase's worst minutes, and two minutes around each
     phase's start, scale step and planned switch (`capacity.rehearsal.stage`). A fluid model in steps of one second
-    (`capacity.rehearsal.simulate`): it finds overload, backlog, retry storms and their spread; it does not resolve single
-    requests, for which the timeline adds the M/M/c wait, instances as servers (`capacity.rehearsal.waits`).
+    (`capacity.rehearsal.simulate`): it finds overload, backlog, retry storms and their spread; it does not resolve
+    single requests, for which the timeline adds the M/M/c wait, instances as servers (`capacity.rehearsal.waits`).
     """
-    peaks, _, services = need_inputs(plan)
+    _peaks, _, services = need_inputs(plan)
     _check(n_paths, limits, skew)
     found = parse_faults(faults, services=services.names)
     sample, stage = _choose(plan, found, n_paths=n_paths, seed=seed)

@@ -5,8 +5,11 @@ from numpy.typing import NDArray
 
 from capacity.plan.network import RETRY_BUDGET, Network
 from capacity.plan.sizing import Bools, Floats, Ints
+from capacity.rehearsal.world import Precision
 
 Array = NDArray[np.floating]
+
+_TINY = 1e-9
 
 
 class Retries:
@@ -30,7 +33,7 @@ class Retries:
 
     def __init__(
         self, network: Network, entries: Ints, *, budget_qps: Floats, budget: float, user_retries: int,
-        paths: int, dtype: type = np.float64,
+        paths: int, dtype: Precision = np.float64,
     ) -> None:  # fmt: skip
         inner = np.flatnonzero((network.retries > 0) & ~network.queued)
         users = entries if user_retries > 0 else entries[:0]
@@ -39,8 +42,8 @@ class Retries:
         self.callee = np.concatenate([network.callee[inner], users])
         self.most = np.concatenate([network.retries[inner], np.full(len(users), user_retries, dtype=np.int64)])
         given = np.concatenate([budget_qps[inner], np.full(len(users), np.inf)])
-        self.given = np.where(np.isinf(budget), np.inf, given)
-        self.share = np.where(np.isnan(self.given), RETRY_BUDGET if np.isinf(budget) else budget, 0.0)
+        self.given: Array = np.where(np.isinf(budget), np.inf, given).astype(dtype)
+        self.share: Array = np.where(np.isnan(self.given), RETRY_BUDGET if np.isinf(budget) else budget, 0).astype(dtype)
         self.free = np.isinf(self.given)
         self.place = np.full(len(network.caller), -1, dtype=np.int64)
         self.place[inner] = np.arange(len(inner))
@@ -80,7 +83,7 @@ class Retries:
         share = failing[self.callee]
         if passes is not None:
             share = share * passes
-        following = np.zeros_like(self.waiting)
+        following = np.empty_like(self.waiting)
         tried = fresh
         for k in range(len(self.waiting)):
             np.multiply(tried, share, out=following[k])
@@ -97,11 +100,14 @@ class Retries:
         self.waiting, self.total = following, total
 
     def _grant(self, fresh: Array, total: Array) -> None:
-        allowed = np.where(np.isnan(self.given)[:, None], self.share[:, None] * fresh, self.given[:, None])
-        allowed[self.free] = np.inf
-        with np.errstate(divide="ignore", invalid="ignore"):
-            cut = allowed / total
-        self.granted[:] = np.where(total > 0, np.minimum(cut, 1.0), 1.0)
+        bound = np.flatnonzero(~self.free)
+        if not len(bound):
+            return
+        share, given = self.share[bound, None], self.given[bound, None]
+        allowed = np.where(np.isnan(given), share * fresh[bound], given)
+        asked = total[bound]
+        self.granted[bound] = np.minimum(allowed, asked) / np.maximum(asked, _TINY)
+        self.granted[bound] = np.where(asked > _TINY, self.granted[bound], 1.0)
 
     def call_failure(self, at: Ints, failing: Array, refused: Array) -> Array:
         """Probability that a call fails with all its attempts.

@@ -16,7 +16,7 @@ from capacity.rehearsal.fluid import serve
 from capacity.rehearsal.ladder import Ladder, calendar
 from capacity.rehearsal.success import Success
 from capacity.rehearsal.trace import Recorder, Trace
-from capacity.rehearsal.world import World
+from capacity.rehearsal.world import Precision, World
 
 Array = NDArray[np.floating]
 
@@ -71,7 +71,9 @@ class Script:
         return replace(self, arrivals=self.arrivals[rows])
 
 
-def simulate(world: World, script: Script, *, dtype: type = np.float32) -> Trace:
+def simulate(
+    world: World, script: Script, *, dtype: Precision = np.float32, recorder: type[Recorder] = Recorder
+) -> Trace:
     """Play a script.
 
     Parameters
@@ -80,6 +82,8 @@ def simulate(world: World, script: Script, *, dtype: type = np.float32) -> Trace
     script : Script
     dtype : type
         Of the state; single precision is seven digits, of which the findings use three.
+    recorder : type
+        Takes the notes; one that keeps more of every second may be given.
 
     Notes
     -----
@@ -93,13 +97,13 @@ def simulate(world: World, script: Script, *, dtype: type = np.float32) -> Trace
     Instances are capacity, not single servers: see `waits` for what that leaves out. Where time was skipped, queues and
     retries are gone, and brokers have drained as far as the capacity to spare allowed.
     """
-    return _Run(world, script, dtype).play()
+    return _Run(world, script, dtype, recorder).play()
 
 
 class _Run:
     """State of one `simulate` call; arrays are (s, path) in the order of `arrange`."""
 
-    def __init__(self, world: World, script: Script, dtype: type) -> None:
+    def __init__(self, world: World, script: Script, dtype: Precision, recorder: type[Recorder]) -> None:
         self.arranged = arranged = arrange(world)
         self.world, self.script, self.dtype = arranged.world, script, dtype
         self.paths = paths = len(script.arrivals)
@@ -121,7 +125,7 @@ class _Run:
             dtype=dtype,
         )  # fmt: skip
         self.success = Success(self.world.network, arranged.edge_bounds)
-        self.recorder = Recorder(size, paths, script.length, max_delay_s=self.world.max_delay_s, dtype=dtype)
+        self.recorder = recorder(size, paths, script.length, max_delay_s=self.world.max_delay_s, dtype=dtype)
         self.timeout = self.world.timeout_s.astype(dtype)[:, None]
         self.queue, self.broker = np.zeros(self.shape, dtype), np.zeros(self.shape, dtype)
         self.quiet = True  # nothing waits, every bucket is full, no switch is pulled
@@ -185,7 +189,7 @@ class _Run:
             # A single instance may get too much long before all do: such seconds are always looked at.
             lowest = np.where(np.isfinite(guards.instance_qps), -1.0, lowest)
         np.minimum.at(lowest, self.ladder.watched, self.ladder.above)
-        return np.minimum(lowest, ENDLESS).astype(self.dtype)[:, None]
+        return np.asarray(np.minimum(lowest, ENDLESS)[:, None], dtype=self.dtype)
 
     def _skip(self, t: int, demand: Array, capacity: Array) -> None:
         """Let the time pass that is not played."""

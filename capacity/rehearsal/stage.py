@@ -121,4 +121,5 @@ def _scheduled(document: dict[str, Any]) -> Iterator[datetime]:
 
 
 def _after(promotion: Any, moment: datetime) -> int:
-    return round((moment - promotion.starts_at) / timedelta(seconds=1))
+    seconds: float = (moment - promotion.starts_at) / timedelta(seconds=1)
+    return round(seconds)

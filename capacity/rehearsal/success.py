@@ -1,5 +1,7 @@
 """Whether requests succeed: their own service, and every call they cannot do without."""
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ class Success:
         self.network = network
         needed = np.flatnonzero(network.binding & (np.maximum(network.calls, network.cold_calls) > 0))
         cuts = np.searchsorted(needed, bounds)
-        self.needed = [needed[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        self.needed = [needed[a:b] for a, b in itertools.pairwise(cuts)]
 
     def spread(self, success: Array, refused: Array, edges: Edges) -> None:
         """Lower each service's success by that of what it requires, in place.
@@ -38,7 +40,9 @@ class Success:
             at = needed[bad[self.network.callee[needed]] | edges.stopped[needed]]
             if len(at):
                 caller = self.network.caller[at]
-                rows, first = np.unique(caller, return_index=True)
+                # Edges are sorted by caller.
+                first = np.flatnonzero(np.diff(caller, prepend=-1))
+                rows = caller[first]
                 success[rows] *= np.multiply.reduceat(self._answered(at, success, refused, edges), first, axis=0)
                 bad[rows] = True
 
@@ -54,8 +58,10 @@ class Success:
         stopped = np.flatnonzero(edges.stopped[at])
         if len(stopped):
             lost[stopped] = 1.0 - (1.0 - lost[stopped]) * edges.passes[at[stopped]]
-        calls = edges.calls[at, None]
-        few = calls < 1.0
-        with np.errstate(divide="ignore"):
-            whole = np.exp(calls * np.log1p(-np.minimum(lost, 1.0)))
-        return np.asarray(np.where(few, 1.0 - calls * lost, whole))
+        calls = edges.calls[at]
+        many = np.flatnonzero(calls >= 1.0)
+        answered = 1.0 - calls[:, None] * lost
+        if len(many):
+            with np.errstate(divide="ignore"):
+                answered[many] = np.exp(calls[many, None] * np.log1p(-np.minimum(lost[many], 1.0)))
+        return np.asarray(answered)

@@ -1,11 +1,13 @@
 """What is noted while a rehearsal runs."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capacity.plan.sizing import Bools, Floats, Ints
+from capacity.rehearsal.world import Precision
 
 Array = NDArray[np.floating]
 
@@ -86,7 +88,7 @@ class Trace:
 class Recorder:
     """Takes notes second by second; arrays are (s, path) in the order in which the world is played."""
 
-    def __init__(self, size: int, paths: int, seconds: int, *, max_delay_s: Floats, dtype: type) -> None:
+    def __init__(self, size: int, paths: int, seconds: int, *, max_delay_s: Floats, dtype: Precision) -> None:
         self.shape, self.seconds = (size, paths), seconds
         self.timeless = np.flatnonzero(np.isfinite(max_delay_s))
         self.delay = max_delay_s[self.timeless, None]
@@ -163,7 +165,8 @@ class Recorder:
             self.failing_before = False
             return
         self.failing_before = True
-        self.streak = np.where(failing, self.streak + 1, 0)
+        self.streak += 1
+        self.streak *= failing
         broken = self.streak >= BREAK_S
         if not broken.any():
             return
@@ -175,11 +178,11 @@ class Recorder:
             again = np.zeros_like(arrived) if retried is None else retried
             self.at_break["retries"][new] = again[new] / np.maximum(arrived[new], _TINY)
         self.count["broken"] += broken
-        self.last_break[broken] = t
+        np.copyto(self.last_break, t, where=broken)
         stuck = broken & (ratio < CALM) & whole[:, None]
         if stuck.any():
             self.count["stuck"] += stuck
-            self.total["stuck_load"][stuck] += arrived[stuck] / np.maximum(demand[stuck], _TINY)
+            self.total["stuck_load"] += np.where(stuck, arrived / np.maximum(demand, _TINY), 0.0)
         self._broken_now |= broken
 
     def _bin(self, t: int, demand: Array, served: Array, capacity: Array, backlog: Array | None) -> None:
@@ -205,7 +208,7 @@ class Recorder:
         """Return the notes, services in their own order and futures first."""
         back = np.argsort(order)
 
-        def own(values: NDArray[np.generic]) -> "NDArray[np.generic]":
+        def own(values: NDArray[Any]) -> Any:
             return np.ascontiguousarray(values[back].T)
 
         stuck = np.maximum(self.count["stuck"], 1)
@@ -226,9 +229,9 @@ class Recorder:
             capacity_at_break=own(self.at_break["capacity"]),
             stuck_load=own(self.total["stuck_load"] / stuck),
             most_instances=most_instances,
-            timeline={name: values[:, :, back] for name, values in self.bins.items()},
-            broken_share=self.broken_bins[:, back],
-        )  # type: ignore[arg-type]
+            timeline={name: values[:, :, back].astype(float) for name, values in self.bins.items()},
+            broken_share=self.broken_bins[:, back].astype(float),
+        )
 
 
 def _quantiles(values: Array) -> Array:

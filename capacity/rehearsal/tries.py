@@ -269,7 +269,8 @@ def _shed(scene: Scene, s: int, world: World, script: Script) -> Iterator[Change
     arrivals = script.arrivals.copy()
     arrivals[:, :, window] *= share
     gone = float((script.arrivals - arrivals).sum(axis=(1, 2)).mean())
-    what = f"turn away {format_percent(1 - share)} at the entries for {_SHED_S // 60} min, {_NOTICED_S} s after the trigger"
+    gone_for = f"for {_SHED_S // 60} min, {_NOTICED_S} s after the trigger"
+    what = f"turn away {format_percent(1 - share)} at the entries {gone_for}"
     yield Change(what, world, replace(script, arrivals=arrivals), shed_requests=gone)
 
 

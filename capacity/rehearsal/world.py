@@ -1,12 +1,16 @@
 """The static side of a rehearsal: services by level, capacities, guards, calls."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from capacity.plan.network import Network
 from capacity.plan.sharing import Sharing
 from capacity.plan.sizing import Bools, Floats, Ints
+
+Precision = type[np.floating[Any]]
+"""Number type of a simulator's state."""
 
 DEFAULT_TIMEOUT_S = 1.0
 BURST_S = 0.1  # without a burst in the plan, a bucket holds so many seconds of its limit: short beside usual timeouts
