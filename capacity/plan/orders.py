@@ -102,7 +102,7 @@ def read_orders(decided: Decided, peak_tps: Floats, *, risk: "Risk") -> tuple[Or
         if len(at):
             promise = keep_promise(
                 work[:, at] * reference, fleet.cost[at],
-                probability=probability, zones=fleet.zones[at], losses=fleet.losses[at], certified=False,
+                probability=probability, zones=fleet.zones[at], losses=fleet.losses[at], thorough=False,
             )  # fmt: skip
         promises.append(promise)
     everything = np.ones(len(tps), dtype=bool)
