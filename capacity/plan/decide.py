@@ -21,6 +21,7 @@ from capacity.plan.fleet import (
 )
 from capacity.plan.limits import Limits, Rows, allocate
 from capacity.plan.network import Matrix, injection, reach
+from capacity.plan.options import Options, weigh
 from capacity.plan.promise import Promise, keep_promise
 from capacity.plan.sizing import (
     Bools,
@@ -72,6 +73,8 @@ class Decided:
         What each service could take alone, at the low quantile of its capacity after the loss.
     rejected : ndarray (sample, s)
     entry : ndarray (s,)
+    ceiling : float
+        Share of the capacity at the SLO that the plan may use.
     """
 
     fleet: Fleet
@@ -95,6 +98,12 @@ class Decided:
     safe_qps: Floats
     rejected: Floats
     entry: Bools
+    ceiling: float
+
+    @cached_property
+    def options(self) -> Options:
+        """What would be with other instance counts."""
+        return weigh(self)
 
     @cached_property
     def typical_qps(self) -> Floats:
@@ -162,6 +171,7 @@ def decide(fleet: Fleet, offered: Offered, *, risk: "Risk", entries: Sequence[in
         safe_qps=safe,
         rejected=_rejected(fleet, offered, limits, np.flatnonzero(entry)),
         entry=entry,
+        ceiling=risk.utilization_ceiling,
     )
 
 

@@ -41,8 +41,8 @@ class Quantiles:
     Notes
     -----
     Were tails exponential with means b_p and pools to fail one by one, the cheapest way of sharing out a probability
-    would be in proportion to b_p: hence weights b_p^γ. With γ = 1 the risk goes to the dear pools alone, which pays where
-    they fail apart; with γ = 0 it is one common quantile, which chooses least and so flatters itself least.
+    would be in proportion to b_p: hence weights b_p^γ. With γ = 1 the risk goes to the dear pools alone, which pays
+    where they fail apart; with γ = 0 it is one common quantile, which chooses least and so flatters itself least.
     """
 
     ordered: Floats

@@ -10,7 +10,7 @@ from capacity.plan.cost import write_cost
 from capacity.plan.decide import DEGRADABLE_QUANTILE, SAFE_QUANTILE, Decided, decide
 from capacity.plan.decisions import Context
 from capacity.plan.document import signature
-from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, unproven
+from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, too_late, unproven
 from capacity.plan.fleet import Fleet, Offered, read_fleet
 from capacity.plan.frontier import write_frontier
 from capacity.plan.network import RETRY_BUDGET, Matrix, reach
@@ -107,7 +107,7 @@ def make_plan(
     document = _document(decided, peaks, context, services=services, transaction=transaction, currency=currency)
     own = _assumptions(decided, peaks, curves, services, queues, risk)
     document["assumptions"] = list(dict.fromkeys([*assumptions, *own]))
-    document["infeasible_because"] = infeasible_because(decided, risk=risk)
+    document["infeasible_because"] = [*infeasible_because(decided, risk=risk), *too_late(document["services"])]
     document["inputs"] = []
     document["signature"] = signature(document)
     return Plan(document, peaks, curves, services)

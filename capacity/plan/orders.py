@@ -108,7 +108,7 @@ def read_orders(decided: Decided, peak_tps: Floats, *, risk: "Risk") -> tuple[Or
     everything = np.ones(len(tps), dtype=bool)
     kept = tuple(everything if p is None else p.sizing.kept for p in promises)
     roof, named = _roofs(decided, tps, work)
-    end, because = _end(decided, roof, named, kept[0], promises[0], probability=risk.overload_probability)
+    end, because = _end(roof, named, kept[0], promises[0], probability=risk.overload_probability)
     return Orders(decided, tps, work, (kept[0], kept[1]), roof, end, because), []
 
 
@@ -128,14 +128,15 @@ def _roofs(decided: Decided, tps: Floats, work: Floats) -> tuple[Floats, dict[st
         worth = fleet.sharing.worth(top)
         for p in np.flatnonzero((fleet.pool_tier == 0) & fleet.sized & (fleet.quota < _ENDLESS // 1000)):
             whose = "the quota of" if fleet.scalable[p] else "what runs of"
-            named[f"{whose} {fleet.pools[p]} is {int(fleet.quota[p])}"] = np.broadcast_to(worth[:, p], len(tps)) / work[:, p]
+            named[f"{whose} {fleet.pools[p]} is {int(fleet.quota[p])}"] = (
+                np.broadcast_to(worth[:, p], len(tps)) / work[:, p]
+            )
     for limit in named.values():
         np.minimum(lowest, limit, out=lowest)
     return lowest, named
 
 
 def _end(
-    decided: Decided,
     roof: Floats,
     named: dict[str, Floats],
     kept: Bools,
@@ -153,10 +154,11 @@ def _end(
     end = float(open_roofs[spare]) * (1.0 - 1e-9)
     share = {name: float((limit[kept] <= end * (1.0 + 1e-6)).mean()) for name, limit in named.items()}
     first = [name for name in sorted(share, key=lambda n: (-share[n], n)) if share[name] > 0][:_NAMED]
-    return end, (
+    because = (
         f"beyond {format_number(end)} orders a second core services hold in fewer than "
-        f"{format_percent(1.0 - probability)} of futures whatever is run: {', '.join(first)}",
+        f"{format_percent(1.0 - probability)} of futures whatever is run: {', '.join(first)}"
     )
+    return end, (because,)
 
 
 def carried_tps(decided: Decided, orders: Orders, *, risk: "Risk") -> float:

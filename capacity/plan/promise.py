@@ -110,8 +110,8 @@ class Trials:
     def keep(self, probability: float, *, thorough: bool = True) -> Promise:
         """Give up the largest number of futures on a fixed ladder whose honest share stays within ``probability``.
 
-        Each rule by itself, the dearest to find only where it is to be ``thorough``; the cheapest is taken that holds. A
-        ladder, so that a larger probability never costs more.
+        Each rule by itself, the dearest to find only where it is to be ``thorough``; the cheapest is taken that holds.
+        A ladder, so that a larger probability never costs more.
         """
         found = [self._keep(probability, rule) for rule in range(self.whole.n_rules if thorough else len(POWERS))]
         holding = [promise for promise in found if promise.holds]

@@ -104,4 +104,8 @@ def _rates(
     position = {name: i for i, name in enumerate(peaks.services)}
     every = reach(injection([position[e] for e in peaks.entries], network.size), network.matrix())
     through = network.matrix(only=waits)
-    return np.ascontiguousarray(np.moveaxis(rates, 1, 0)), (every @ through)[:, callees].toarray(), every[:, callees].toarray()
+    return (
+        np.ascontiguousarray(np.moveaxis(rates, 1, 0)),
+        (every @ through)[:, callees].toarray(),
+        every[:, callees].toarray(),
+    )

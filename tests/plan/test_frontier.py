@@ -57,9 +57,7 @@ def test_neither_curve_falls_and_prices_are_differences(plan):
         assert _costs(rows) == sorted(_costs(rows))
         assert rows[0][price] is None
         for before, row in zip(rows, rows[1:], strict=False):
-            width = (
-                np.log10(before[key] / row[key]) if price == "price_per_nine" else (row[key] - before[key]) / 1000.0
-            )
+            width = np.log10(before[key] / row[key]) if price == "price_per_nine" else (row[key] - before[key]) / 1000.0
             assert row[price] == pytest.approx((row["cost_per_hour"] - before["cost_per_hour"]) / width, rel=1e-6)
             assert width > 0
 
