@@ -163,12 +163,14 @@ def _say_zones(decided: Decided, pool: int, context: Context) -> list[str]:
     gap = zone_fact(decided, pool, zone_losses=context.risk.zone_losses)
     if gap is None:
         return []
-    return [
-        f"{gap['zones']:.0f} zone(s) cannot survive the loss of {context.risk.zone_losses}: sized without a loss; should "
-        f"it come, nothing is left and the overload probability is {format_percent(gap['overload_probability'])}; over "
-        f"{context.risk.zone_losses + 1} zones {gap['instances_if_spread']:.0f} instances would survive it, for "
-        f"{format_number(gap['more_per_hour_if_spread'])} an hour more"
-    ]
+    wider = context.risk.zone_losses + 1
+    said = (
+        f"{gap['zones']:.0f} zone(s) cannot survive the loss of {context.risk.zone_losses}: sized without a loss; "
+        f"should it come, nothing is left and the overload probability is "
+        f"{format_percent(gap['overload_probability'])}; over {wider} zones {gap['instances_if_spread']:.0f} instances "
+        f"would survive it, for {format_number(gap['more_per_hour_if_spread'])} an hour more"
+    )
+    return [said]
 
 
 def _instead(decided: Decided, s: int, verdict: Verdict) -> None:
@@ -187,7 +189,7 @@ def _instead(decided: Decided, s: int, verdict: Verdict) -> None:
     verdict.reject(
         f"degrade instead: switch off {feature.name}",
         f"takes {format_percent(share)} off its worst second, about {spared} instances or "
-        f"{format_number(spared * float(fleet.cost[pool]))} an hour, and loses a value of {format_number(lost)} an hour",
+        f"{format_number(spared * float(fleet.cost[pool]))} an hour, and loses {format_number(lost)} of value an hour",
     )
 
 

@@ -189,7 +189,8 @@ def too_late(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if not names:
         return []
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return [
+    said = (
         f"the instances of {', '.join(names[:_NAMED])}{more} cannot serve in time, even asked for at the plan's as_of: "
         "have them running before, or plan earlier"
-    ]
+    )
+    return [said]

@@ -74,8 +74,8 @@ def changes(
     """Every change that brings ``now`` to the phases' counts and back, with the lead time it needs.
 
     A rise is complete `WARM_UP` before its phase begins, and `WARM_UP` before the freeze where the phase lies
-    in it. A fall waits for the end of the phase, and of the freeze. ``needs`` are the counts without that: they say when
-    a rise that has to come early is needed.
+    in it. A fall waits for the end of the phase, and of the freeze. ``needs`` are the counts without that: they say
+    when a rise that has to come early is needed.
     """
     needs = counts if needs is None else needs
     lead = timedelta(seconds=float(startup_s))
@@ -127,7 +127,7 @@ class Late:
 
 
 def find_late(steps: Sequence[Change], *, planned_at: datetime, startup_s: float) -> Late | None:
-    """The worst of the rises that a plan made at ``planned_at`` comes too late for.
+    """Find the worst of the rises that a plan made at ``planned_at`` comes too late for.
 
     Examples
     --------

@@ -54,7 +54,7 @@ def cold_fact(decided: Decided, s: int, context: "Context") -> dict[str, float |
 
 
 def zone_fact(decided: Decided, pool: int, *, zone_losses: int) -> dict[str, float] | None:
-    """What the loss that was asked for does to a pool with no zone to spare, and what surviving it takes."""
+    """Say what the loss that was asked for does to a pool with no zone to spare, and what surviving it takes."""
     fleet = decided.fleet
     zones = int(fleet.zones[pool])
     if zones > zone_losses or not fleet.sized[pool]:

@@ -1,5 +1,6 @@
 """The frontier: on the plan's own point, never falling, true to a closed form, and honest about where it ends."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -56,14 +57,14 @@ def test_neither_curve_falls_and_prices_are_differences(plan):
     ):
         assert _costs(rows) == sorted(_costs(rows))
         assert rows[0][price] is None
-        for before, row in zip(rows, rows[1:], strict=False):
+        for before, row in itertools.pairwise(rows):
             width = np.log10(before[key] / row[key]) if price == "price_per_nine" else (row[key] - before[key]) / 1000.0
             assert row[price] == pytest.approx((row["cost_per_hour"] - before["cost_per_hour"]) / width, rel=1e-6)
             assert width > 0
 
 
 def test_orders_per_second_cost_what_one_service_needs_for_them(bench):
-    """One service of 10 requests/s an instance in three zones, exactly twice the orders: n = 3/2 · ⌈2T/10⌉ or one more."""
+    """One service of 10 requests/s an instance in three zones, exactly twice the orders."""
     catalog = Catalog.from_services(
         [Service.model_validate(
             {"name": "pay", "tier": "core", "zones": 3, "instance_cost": 2.0, "instances": 1, "entry": {"per_dat": 1.0},
