@@ -1,4 +1,4 @@
-"""How long a plan takes, in one process and one thread, how much memory it needs, and how near the optimum it is certified."""
+"""How long a plan takes in one process and one thread, how much memory it needs, and how near the optimum it is."""
 
 import resource
 import time

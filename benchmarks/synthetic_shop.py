@@ -42,7 +42,7 @@ class Peaks:
     def entry_rates(
         self, sample_index: Any, *, start_s: float, duration_s: float, step_s: float = 1.0
     ) -> np.ndarray[Any, Any]:
-        """A spike at the start that decays within ten minutes, over a base of a tenth."""
+        """Return a spike at the start that decays within ten minutes, over a base of a tenth."""
         t = start_s + step_s * np.arange(int(np.ceil(duration_s / step_s)))
         shape = np.where(t < 0, 0.1, 0.1 + 0.9 * np.exp(-np.maximum(t - 5, 0) / 600.0))
         return np.asarray(self.entry_peak[np.asarray(sample_index)][:, :, None] * shape)
@@ -161,9 +161,7 @@ def _hosts(before: list[Service], i: int) -> bool:
     return before[i - 1].is_fixed or before[i - 1].runs_on is not None
 
 
-def _peaks(
-    names: tuple[str, ...], entry: np.ndarray[Any, Any], load: np.ndarray[Any, Any], entries: int
-) -> Peaks:
+def _peaks(names: tuple[str, ...], entry: np.ndarray[Any, Any], load: np.ndarray[Any, Any], entries: int) -> Peaks:
     peak = load[:, None, :] * np.array(list(PHASES.values()))[None, :, None]
     at = np.broadcast_to(np.array(_PEAK_AT_S)[None, :, None], peak.shape)
     dims = ("sample", "phase", "service")

@@ -21,6 +21,7 @@ from capacity.plan.fleet import (
 )
 from capacity.plan.guard import SAFE_QUANTILE, Guard, read_guard
 from capacity.plan.limits import Limits
+from capacity.plan.options import Options, weigh
 from capacity.plan.promise import Promise, keep_promise
 from capacity.plan.sizing import (
     Bools,
@@ -72,6 +73,8 @@ class Decided:
         What each service could take alone, at the low quantile of its capacity after the loss.
     rejected : ndarray (sample, s)
     entry : ndarray (s,)
+    ceiling : float
+        Share of the capacity at the SLO that the plan may use.
     """
 
     fleet: Fleet
@@ -96,6 +99,12 @@ class Decided:
     safe_qps: Floats
     rejected: Floats
     entry: Bools
+    ceiling: float
+
+    @cached_property
+    def options(self) -> Options:
+        """What would be with other instance counts."""
+        return weigh(self)
 
     @cached_property
     def typical_qps(self) -> Floats:
@@ -178,6 +187,7 @@ def decide(
         safe_qps=safe,
         rejected=worst_rejected(fleet, offered, limits, np.flatnonzero(entry)),
         entry=entry,
+        ceiling=risk.utilization_ceiling,
     )
 
 

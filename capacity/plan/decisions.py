@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capacity.display.numbers import format_number, format_percent, format_qps, format_seconds
-from capacity.plan.decide import Decided, sizing_of
+from capacity.plan.decide import Decided
 from capacity.plan.feasibility import Connections, Mend, say_mend
 from capacity.plan.fleet import TIERS
 from capacity.plan.queues import Queue
+from capacity.plan.service_facts import zone_fact
+from capacity.plan.sizing import survivors
 
 if TYPE_CHECKING:
     from capacity.settings import Risk
 
 _CHEAP = 1e-6  # orders per request: below, a capacity holds up nothing worth saying
+
+
+_WORTH_SAYING = 0.01  # of a service's worst second: what frees less is no alternative to instances
 
 
 @dataclass
@@ -113,9 +118,10 @@ def _scaled(decided: Decided, s: int, context: Context, verdict: Verdict) -> Non
     mend = context.mends.get(s) or context.mends.get(fleet.names.index(fleet.pools[pool]))
     if n > now:
         verdict.decision = "scale_out"
-        verdict.reject("keep", _if_kept(decided, s, now))
-        if n - 1 >= now:
-            verdict.reject(f"{n - 1} instances", _one_fewer(decided, pool, n - 1, context))
+        verdict.reject("keep", _if_kept(decided, s, now, context))
+        if n - 1 > now:
+            verdict.reject(f"{n - 1} instances", _one_fewer(decided, pool, context))
+        _instead(decided, s, verdict)
     else:
         _could_shrink(decided, s, verdict)
     if mend is not None:
@@ -143,11 +149,7 @@ def _say_size(decided: Decided, s: int, context: Context, verdict: Verdict) -> N
     )
     verdict.why.extend(_say_sharing(decided, pool))
     if fleet.losses[pool] < context.risk.zone_losses and fleet.scalable[pool]:
-        verdict.why.append(
-            f"{int(fleet.zones[pool])} zone(s) cannot survive the loss of {context.risk.zone_losses}: sized "
-            f"without a loss; "
-            f"spread it over {context.risk.zone_losses + 1} or more"
-        )
+        verdict.why.extend(_say_zones(decided, pool, context))
     if fleet.tier[s] == 2:
         verdict.why.append("degradable: sized for its median future, protected by its limit beyond that")
     queue = context.queues.get(s)
@@ -157,6 +159,40 @@ def _say_size(decided: Decided, s: int, context: Context, verdict: Verdict) -> N
             f"{format_percent(queue.smoothing)} of "
             f"its worst second; up to {format_number(queue.backlog)} wait, gone after {format_seconds(queue.drain_s)}"
         )
+
+
+def _say_zones(decided: Decided, pool: int, context: Context) -> list[str]:
+    gap = zone_fact(decided, pool, zone_losses=context.risk.zone_losses)
+    if gap is None:
+        return []
+    wider = context.risk.zone_losses + 1
+    said = (
+        f"{gap['zones']:.0f} zone(s) cannot survive the loss of {context.risk.zone_losses}: sized without a loss; "
+        f"should it come, nothing is left and the overload probability is "
+        f"{format_percent(gap['overload_probability'])}; over {wider} zones {gap['instances_if_spread']:.0f} instances "
+        f"would survive it, for {format_number(gap['more_per_hour_if_spread'])} an hour more"
+    )
+    return [said]
+
+
+def _instead(decided: Decided, s: int, verdict: Verdict) -> None:
+    """Weigh switching a feature off against running more: what the one that frees most would spare."""
+    fleet = decided.fleet
+    pool = int(fleet.pool[s])
+    typical = decided.typical_qps.max(axis=0)
+    freed = decided.options.freed_qps[:, s]
+    if not len(freed) or freed.max() <= _WORTH_SAYING * typical[s]:
+        return
+    best = int(freed.argmax())
+    feature = decided.options.waiting[best]
+    share = min(freed[best] / float(typical[s]), 1.0)
+    spared = int(share * int(decided.instances[pool]))
+    lost = feature.value_per_hour(typical)
+    verdict.reject(
+        f"degrade instead: switch off {feature.name}",
+        f"takes {format_percent(share)} off its worst second, about {spared} instances or "
+        f"{format_number(spared * float(fleet.cost[pool]))} an hour, and loses {format_number(lost)} of value an hour",
+    )
 
 
 def _say_sharing(decided: Decided, pool: int) -> list[str]:
@@ -170,34 +206,41 @@ def _say_sharing(decided: Decided, pool: int) -> list[str]:
     return [f"its instances share something: {n} serving{beyond} are worth {worth:.1f} of those among {among}"]
 
 
-def _if_kept(decided: Decided, s: int, now: int) -> str:
-    from capacity.plan.sizing import survivors
-
+def _if_kept(decided: Decided, s: int, now: int, context: Context) -> str:
     fleet = decided.fleet
     pool = int(fleet.pool[s])
     left = int(survivors(now, fleet.zones[pool], fleet.losses[pool]))
     mid, _ = _peak(decided, s)
     takes = left * float(decided.digest.capacity[1, s])
+    own = float(decided.options.kept.own[pool])
     return (
         f"{now} instances leave {left} after the loss, {format_qps(takes)}, against {format_qps(mid)} in the median "
-        "future"
+        f"future: overloaded with probability {format_percent(own)}"
+        f"{_jointly(decided, pool, float(decided.options.kept.joint[pool]), context)}"
     )
 
 
-def _one_fewer(decided: Decided, pool: int, n: int, context: Context) -> str:
-    sizing = sizing_of(decided, pool)
-    tier = TIERS[int(decided.fleet.pool_tier[pool])].replace("_", "-")
-    if sizing is None:
-        return "fewer than its median future needs"
-    promised = (context.risk.overload_probability, context.risk.non_core_overload_probability)[
-        int(decided.fleet.pool_tier[pool])
-    ]
-    return (
-        f"with {n} more futures are lost than the {format_percent(promised)} promised jointly for {tier} "
-        f"services allows, or "
-        f"another pool would cost more to make up for it (choice certified within {format_percent(sizing.gap)} "
-        f"of the cheapest)"
-    )
+def _jointly(decided: Decided, pool: int, joint: float, context: Context) -> str:
+    tier = int(decided.fleet.pool_tier[pool])
+    if tier == len(TIERS) - 1:
+        return ""
+    promised = (context.risk.overload_probability, context.risk.non_core_overload_probability)[tier]
+    name = TIERS[tier].replace("_", "-")
+    return f", some {name} service with {format_percent(joint)}, {format_percent(promised)} promised"
+
+
+def _one_fewer(decided: Decided, pool: int, context: Context) -> str:
+    option = decided.options.one_fewer
+    saved = f"would save {format_number(float(decided.fleet.cost[pool]))} an hour"
+    own = f"it would be overloaded with probability {format_percent(float(option.own[pool]))}"
+    tier = int(decided.fleet.pool_tier[pool])
+    if tier == len(TIERS) - 1:
+        return f"{saved}, but {own}: fewer than its median future needs"
+    told = (decided.core_probability, decided.non_core_probability)[tier]
+    joint = float(option.joint[pool])
+    promised = (context.risk.overload_probability, context.risk.non_core_overload_probability)[tier]
+    slack = "; so near the promise the samples cannot tell" if told < joint <= promised else ""
+    return f"{saved}, but {own}{_jointly(decided, pool, joint, context)} and {format_percent(told)} as planned{slack}"
 
 
 def _could_shrink(decided: Decided, s: int, verdict: Verdict) -> None:

@@ -1,7 +1,8 @@
 """Whether a plan keeps its promise, and the least change that would let it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from capacity.plan.sizing import Floats, allowed_samples, instances_for, survivo
 
 if TYPE_CHECKING:
     from capacity.settings import Risk
+
+
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -177,3 +181,16 @@ def say_mend(decided: Decided, mend: Mend) -> str:
 
 def _tier(decided: Decided, s: int) -> str:
     return TIERS[int(decided.fleet.tier[s])]
+
+
+def too_late(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Services whose instances cannot serve when they are needed, asked for at the plan's as_of."""
+    names = [name for name, entry in services.items() if entry["late"] is not None and not entry["late"]["in_time"]]
+    if not names:
+        return []
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    said = (
+        f"the instances of {', '.join(names[:_NAMED])}{more} cannot serve in time, even asked for at the plan's as_of: "
+        "have them running before, or plan earlier"
+    )
+    return [said]

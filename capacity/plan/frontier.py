@@ -33,8 +33,8 @@ class Frontier(Result):
     Attributes
     ----------
     by_risk : tuple of dict
-        ``overload_probability`` (core, jointly), ``cost_per_hour`` and ``price_per_nine``, what a tenth of the probability
-        costs from the row before; the likeliest first.
+        ``overload_probability`` (core, jointly), ``cost_per_hour`` and ``price_per_nine``, what a tenth of the
+        probability costs from the row before; the likeliest first.
     by_admitted_tps : tuple of dict
         ``admitted_tps``, ``cost_per_hour`` and ``price_per_1000_tps`` from the row before.
     why : tuple of str
@@ -115,7 +115,7 @@ def write_frontier(decided: Decided, peak_tps: Floats, *, risk: "Risk") -> dict[
     carried = None
     if orders is not None:
         carried = carried_tps(decided, orders, risk=risk)
-        by_tps = _by_tps(decided, orders, peak, carried=carried)
+        by_tps = _by_tps(orders, peak, carried=carried)
         why = [*why, *orders.ends_because]
     return {
         "by_risk": by_risk,
@@ -167,7 +167,7 @@ def _why_not(promise: Promise, probability: float) -> str:
     )
 
 
-def _by_tps(decided: Decided, orders: Orders, peak: float, *, carried: float) -> list[dict[str, Any]]:
+def _by_tps(orders: Orders, peak: float, *, carried: float) -> list[dict[str, Any]]:
     mid, high = np.quantile(orders.peak_tps, [0.5, 0.99])
     at = {float(number(t) or 0.0) for t in [*(s * mid for s in _SHARES), *(b * high for b in _BEYOND), carried]}
     if orders.end_tps is not None:

@@ -6,6 +6,7 @@ lost, so does the cheaper of both: more risk never costs more.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +41,8 @@ class Quantiles:
     Notes
     -----
     Were tails exponential with means b_p and pools to fail one by one, the cheapest way of sharing out a probability
-    would be in proportion to b_p: hence weights b_p^γ. With γ = 1 the risk goes to the dear pools alone, which pays where
-    they fail apart; with γ = 0 it is one common quantile, which chooses least and so flatters itself least.
+    would be in proportion to b_p: hence weights b_p^γ. With γ = 1 the risk goes to the dear pools alone, which pays
+    where they fail apart; with γ = 0 it is one common quantile, which chooses least and so flatters itself least.
     """
 
     ordered: Floats
@@ -164,27 +165,29 @@ class GivingUp:
     (array([9., 7.]), array([9., 1.]), array([4., 1.]))
     """
 
-    rules: tuple[Quantiles | Descent, ...]
-    columns: int
+    pools: Floats
+    most: int
+    quantiles: tuple[Quantiles, ...]
 
     @classmethod
     def of(cls, rows: Floats, most: int) -> "GivingUp":
         """Sort ``rows`` (row, pool) once."""
-        if not rows.size:
-            return cls((), rows.shape[1])
         pools = np.ascontiguousarray(rows.T)
-        rules: list[Quantiles | Descent] = [*Quantiles.of(pools, most, POWERS)]
-        if len(pools) <= _MANY_POOLS:
-            rules.append(Descent.of(pools, most))
-        return cls(tuple(rules), rows.shape[1])
+        return cls(pools, most, tuple(Quantiles.of(pools, most, POWERS)) if rows.size else ())
+
+    @cached_property
+    def descent(self) -> Descent:
+        """One future after the other; the dearest rule to find."""
+        return Descent.of(self.pools, self.most)
 
     def levels(self, budget: int, rule: int | None = None) -> Floats:
         """Cost level of each pool that loses at most ``budget`` rows, by one rule or the cheapest, (pool,)."""
-        if not self.rules:
-            return np.zeros(self.columns)
-        if rule is not None:
-            return self.rules[rule].levels(budget)
-        return min((one.levels(budget) for one in self.rules), key=lambda level: float(level.sum()))
+        if not self.quantiles:
+            return np.zeros(len(self.pools))
+        if rule is None:
+            every = (self.levels(budget, one) for one in range(rules_of(len(self.pools))))
+            return min(every, key=lambda level: float(level.sum()))
+        return self.quantiles[rule].levels(budget) if rule < len(POWERS) else self.descent.levels(budget)
 
 
 def rules_of(pools: int) -> int:

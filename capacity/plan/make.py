@@ -12,7 +12,7 @@ from capacity.plan.cost import write_cost
 from capacity.plan.decide import DEGRADABLE_QUANTILE, Decided, decide
 from capacity.plan.decisions import Context
 from capacity.plan.document import signature
-from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, unproven
+from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, too_late, unproven
 from capacity.plan.fleet import Fleet, Offered, read_fleet
 from capacity.plan.frontier import write_frontier
 from capacity.plan.guard import SAFE_QUANTILE
@@ -168,7 +168,7 @@ def compose(found: Prepared, decided: Decided, *, currency: str, assumptions: Se
     own = _assumptions(decided, peaks, curves, services, found.queues, risk)
     own += write_protection(document, decided, services)
     document["assumptions"] = list(dict.fromkeys([*assumptions, *own]))
-    document["infeasible_because"] = infeasible_because(decided, risk=risk)
+    document["infeasible_because"] = [*infeasible_because(decided, risk=risk), *too_late(document["services"])]
     document["inputs"] = []
     document["signature"] = signature(document)
     return Plan(document, peaks, curves, services)

@@ -102,13 +102,13 @@ def read_orders(decided: Decided, peak_tps: Floats, *, risk: "Risk") -> tuple[Or
         if len(at):
             promise = keep_promise(
                 work[:, at] * reference, fleet.cost[at],
-                probability=probability, zones=fleet.zones[at], losses=fleet.losses[at], certified=False,
+                probability=probability, zones=fleet.zones[at], losses=fleet.losses[at], thorough=False,
             )  # fmt: skip
         promises.append(promise)
     everything = np.ones(len(tps), dtype=bool)
     kept = tuple(everything if p is None else p.sizing.kept for p in promises)
     roof, named = _roofs(decided, tps, work)
-    end, because = _end(decided, roof, named, kept[0], promises[0], probability=risk.overload_probability)
+    end, because = _end(roof, named, kept[0], promises[0], probability=risk.overload_probability)
     return Orders(decided, tps, work, (kept[0], kept[1]), roof, end, because), []
 
 
@@ -137,7 +137,6 @@ def _roofs(decided: Decided, tps: Floats, work: Floats) -> tuple[Floats, dict[st
 
 
 def _end(
-    decided: Decided,
     roof: Floats,
     named: dict[str, Floats],
     kept: Bools,
@@ -155,10 +154,11 @@ def _end(
     end = float(open_roofs[spare]) * (1.0 - 1e-9)
     share = {name: float((limit[kept] <= end * (1.0 + 1e-6)).mean()) for name, limit in named.items()}
     first = [name for name in sorted(share, key=lambda n: (-share[n], n)) if share[name] > 0][:_NAMED]
-    return end, (
+    because = (
         f"beyond {format_number(end)} orders a second core services hold in fewer than "
-        f"{format_percent(1.0 - probability)} of futures whatever is run: {', '.join(first)}",
+        f"{format_percent(1.0 - probability)} of futures whatever is run: {', '.join(first)}"
     )
+    return end, (because,)
 
 
 def carried_tps(decided: Decided, orders: Orders, *, risk: "Risk") -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from capacity.plan.giving_up import POWERS
 from capacity.plan.sizing import Bools, Floats, Ints, Program, Sizing, allowed_samples
 
 _FEW = 20  # futures below which halves of them say nothing
@@ -106,12 +107,13 @@ class Trials:
             self._found[allowed, rule] = sizing, min(float((~sizing.kept).mean()) + optimism, 1.0)
         return self._found[allowed, rule]
 
-    def keep(self, probability: float) -> Promise:
+    def keep(self, probability: float, *, thorough: bool = True) -> Promise:
         """Give up the largest number of futures on a fixed ladder whose honest share stays within ``probability``.
 
-        Each rule by itself; the cheapest is taken that holds. A ladder, so that a larger probability never costs more.
+        Each rule by itself, the dearest to find only where it is to be ``thorough``; the cheapest is taken that holds.
+        A ladder, so that a larger probability never costs more.
         """
-        found = [self._keep(probability, rule) for rule in range(self.whole.n_rules)]
+        found = [self._keep(probability, rule) for rule in range(self.whole.n_rules if thorough else len(POWERS))]
         holding = [promise for promise in found if promise.holds]
         # Where none holds the dearest is taken, so that a larger probability cannot cost more than this one.
         return min(holding, key=_cost) if holding else max(found, key=_cost)
@@ -157,7 +159,7 @@ def keep_promise(
     quota: ArrayLike | None = None,
     lost_anyway: Bools | None = None,
     largest_probability: float = 0.0,
-    certified: bool = True,
+    thorough: bool = True,
 ) -> Promise:
     """`size_jointly` for a probability that also holds outside the samples.
 
@@ -167,8 +169,8 @@ def keep_promise(
         That any of the pools is overloaded.
     largest_probability : float
         Largest that will be asked of the promise's ``trials`` afterwards.
-    certified : bool
-        Whether to look for the bound.
+    thorough : bool
+        Whether to try the dearest rule too, and to look for the bound.
 
     Examples
     --------
@@ -181,8 +183,8 @@ def keep_promise(
     trials = Trials.build(
         load, cost, zones=zones, losses=losses, floor=floor, quota=quota, lost_anyway=lost_anyway, most=most
     )
-    promise = trials.keep(probability)
-    return trials.certify(promise, probability) if certified else promise
+    promise = trials.keep(probability, thorough=thorough)
+    return trials.certify(promise, probability) if thorough else promise
 
 
 def _ladder(most: int) -> list[int]:

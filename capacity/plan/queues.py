@@ -84,7 +84,7 @@ def read_queues(network: Network, peaks: "Peaks", peak_qps: Floats, *, max_delay
 
 
 def _at(arrive: Floats, weight: Floats) -> Floats:
-    """Requests per second at a service that one request at each entry asks so often, (sample, step)."""
+    """Compute requests per second at a service that one request at each entry asks so often, (sample, step)."""
     return np.asarray(weight @ arrive.reshape(len(arrive), -1)).reshape(arrive.shape[1:])
 
 

@@ -1,13 +1,13 @@
 """A lower bound of what covering all but a few futures costs: the linear relaxation, or its dual at a large size.
 
-Let pool p's values fall as v_p0 ≥ v_p1 ≥ … over the rows σ_p(0), σ_p(1), …. A pool may fall by its j-th step only when the
-rows σ_p(0 … j) are all given up. With z_i, the share of row i that is given up, what is saved is
+Let pool p's values fall as v_p0 ≥ v_p1 ≥ … over the rows σ_p(0), σ_p(1), …. A pool may fall by its j-th step only when
+the rows σ_p(0 … j) are all given up. With z_i, the share of row i that is given up, what is saved is
 
     F(z) = Σ_p Σ_j (v_pj − v_p,j+1) · min(z_σp(0), …, z_σp(j)),        Σ_i z_i ≤ budget, 0 ≤ z ≤ 1.
 
-F is concave and homogeneous, so each of its supergradients w bounds it everywhere: F(z) ≤ w · z, which is at most the sum of
-w's ``budget`` largest entries. Any mean of supergradients is one too: so a bound is certified however far the search for
-the best has come.
+F is concave and homogeneous, so each of its supergradients w bounds it everywhere: F(z) ≤ w · z, which is at most the
+sum of w's ``budget`` largest entries. Any mean of supergradients is one too: so a bound is certified however far the
+search for the best has come.
 """
 
 import numpy as np
@@ -111,7 +111,8 @@ def _supergradient(fall: Floats, order: Ints, z: Floats) -> tuple[float, Floats]
     lower[:, 1:] = given[:, 1:] < least[:, :-1]
     holder = np.maximum.accumulate(np.where(lower, np.arange(given.shape[1]), 0), axis=1)
     rows = np.take_along_axis(order, holder, axis=1)
-    return float((fall * least).sum()), np.bincount(rows.ravel(), fall.ravel(), minlength=len(z))
+    given_to = np.bincount(rows.ravel(), fall.ravel(), minlength=len(z))
+    return float((fall * least).sum()), np.asarray(given_to, dtype=float)
 
 
 def _largest(weight: Floats, count: int) -> float:

@@ -18,11 +18,20 @@ class Span:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of the instance count."""
+    """A change of the instance count.
+
+    Attributes
+    ----------
+    start_at, ready_by : datetime
+    instances : int
+    needed_at : datetime or None
+        When the phase begins that needs a rise.
+    """
 
     start_at: datetime
     ready_by: datetime
     instances: int
+    needed_at: datetime | None = None
 
 
 def hold_within_freeze(
@@ -60,23 +69,27 @@ def changes(
     now: int,
     startup_s: float,
     freeze: tuple[datetime, datetime] | None,
+    needs: Sequence[int] | None = None,
 ) -> list[Change]:
     """Every change that brings ``now`` to the phases' counts and back, with the lead time it needs.
 
     A rise is complete `WARM_UP` before its phase begins, and `WARM_UP` before the freeze where the phase lies
-    in it. A fall waits for the end of the phase, and of the freeze.
+    in it. A fall waits for the end of the phase, and of the freeze. ``needs`` are the counts without that: they say
+    when a rise that has to come early is needed.
     """
+    needs = counts if needs is None else needs
     lead = timedelta(seconds=float(startup_s))
     out: list[Change] = []
     running = now
-    for count, span in zip(counts, spans, strict=True):
+    for i, (count, span) in enumerate(zip(counts, spans, strict=True)):
         if count == running:
             continue
         at = span.starts_at
         frozen = freeze is not None and span.starts_at < freeze[1] and span.ends_at > freeze[0]
         if count > running:
             ready = (min(at, freeze[0]) if frozen and freeze is not None else at) - WARM_UP
-            out.append(Change(ready - lead, ready, count))
+            needed_at = next((spans[j].starts_at for j in range(i, len(spans)) if needs[j] > running), at)
+            out.append(Change(ready - lead, ready, count, needed_at))
         else:
             at = max(at, freeze[1]) if freeze is not None and at > freeze[0] else at
             out.append(Change(at, at, count))
@@ -86,3 +99,49 @@ def changes(
         end = max(end, freeze[1]) if freeze is not None else end
         out.append(Change(end, end, now))
     return out
+
+
+@dataclass(frozen=True)
+class Late:
+    """A rise that had to begin before anything of this plan was known.
+
+    Attributes
+    ----------
+    instances : int
+    start_at : datetime
+        When it had to begin.
+    serves_at : datetime
+        When it serves if it is asked for at once.
+    needed_at : datetime
+    """
+
+    instances: int
+    start_at: datetime
+    serves_at: datetime
+    needed_at: datetime
+
+    @property
+    def in_time(self) -> bool:
+        """Whether it still serves when its phase begins, though without the warm-up or inside the freeze."""
+        return self.serves_at <= self.needed_at
+
+
+def find_late(steps: Sequence[Change], *, planned_at: datetime, startup_s: float) -> Late | None:
+    """Find the worst of the rises that a plan made at ``planned_at`` comes too late for.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> noon = datetime(2026, 11, 10, 12, tzinfo=UTC)
+    >>> rise = Change(noon - timedelta(hours=2), noon - timedelta(hours=1), 9, noon)
+    >>> find_late([rise], planned_at=noon - timedelta(hours=3), startup_s=3600.0)
+    >>> find_late([rise], planned_at=noon - timedelta(minutes=90), startup_s=3600.0).in_time
+    True
+    """
+    serves = planned_at + timedelta(seconds=float(startup_s))
+    late = [
+        Late(step.instances, step.start_at, serves, step.needed_at)
+        for step in steps
+        if step.needed_at is not None and step.start_at < planned_at
+    ]
+    return min(late, key=lambda one: (one.in_time, one.needed_at), default=None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from capacity.plan.decisions import Context, judge
 from capacity.plan.degradation import Feature, ladder
 from capacity.plan.document import SCHEMA
 from capacity.plan.instance_limits import instance_limits
-from capacity.plan.schedule import Span, changes, hold_within_freeze
+from capacity.plan.schedule import Late, Span, changes, find_late, hold_within_freeze
+from capacity.plan.service_facts import service_facts
 
 if TYPE_CHECKING:
     from capacity.peaks import Peaks
@@ -47,6 +48,7 @@ class Calendar:
     freeze: "tuple[Any, Any] | None"
     starts_at: Any
     ends_at: Any
+    planned_at: Any
 
     @classmethod
     def of(cls, peaks: "Peaks") -> "Calendar":
@@ -55,7 +57,8 @@ class Calendar:
         known = {p.name: p for p in promotion.phases}
         spans = tuple(Span(n, known[n].starts_at, known[n].ends_at) for n in peaks.phases)
         freeze = (promotion.freeze.starts_at, promotion.freeze.ends_at) if promotion.freeze else None
-        return cls(spans, freeze, promotion.starts_at, promotion.ends_at)
+        planned_at = datetime.combine(peaks.as_of, time.min, tzinfo=promotion.starts_at.tzinfo)
+        return cls(spans, freeze, promotion.starts_at, promotion.ends_at, planned_at)
 
     def moment(self, seconds: float) -> str:
         """ISO time of so many seconds after the start."""
@@ -82,10 +85,15 @@ def _service(
     n = max(int(decided.instances[pool]), 1)
     per_instance = instance_limits(limit, n)
     left = max(int(decided.surviving[pool]), 1)
-    counts = hold_within_freeze(decided.needed_by_phase[:, pool].tolist(), calendar.spans, freeze=calendar.freeze)
+    needs = decided.needed_by_phase[:, pool].tolist()
+    counts = hold_within_freeze(needs, calendar.spans, freeze=calendar.freeze)
     steps = changes(
-        counts, calendar.spans, now=int(fleet.now[pool]), startup_s=float(fleet.startup_s[pool]), freeze=calendar.freeze
-    )
+        counts, calendar.spans,
+        now=int(fleet.now[pool]), startup_s=float(fleet.startup_s[pool]), freeze=calendar.freeze, needs=needs,
+    )  # fmt: skip
+    late = find_late(steps, planned_at=calendar.planned_at, startup_s=float(fleet.startup_s[pool]))
+    if late is not None:
+        verdict.why.append(say_late(late))
     table = decided.digest
     known = bool(fleet.is_known[s])
     key = fleet.key_qps[s]
@@ -105,6 +113,8 @@ def _service(
             {"start_at": c.start_at.isoformat(), "ready_by": c.ready_by.isoformat(), "instances": c.instances}
             for c in steps
         ],
+        "late": None if late is None else {"serves_at": late.serves_at.isoformat(), "in_time": late.in_time},
+        **service_facts(decided, s, context),
         "cluster_limit_qps": number(limit),
         "instance_limit_qps": None if fleet.third_party[s] else number(per_instance.safe_qps),
         "instance_limit_no_false_reject_qps": None if fleet.third_party[s] else number(limit / left),
@@ -115,6 +125,16 @@ def _service(
         "why": verdict.why,
         "rejected": verdict.rejected,
     }
+
+
+def say_late(late: Late) -> str:
+    """Say what had to begin before this plan was made, and what is left of it."""
+    head = (
+        f"the rise to {late.instances} instances had to begin at {late.start_at.isoformat()}, before this plan's as_of"
+    )
+    if late.in_time:
+        return f"{head}: asked for at once they still serve at {late.serves_at.isoformat()}, with an exception"
+    return f"{head}: asked for at once they serve at {late.serves_at.isoformat()} only, after they are needed"
 
 
 def _peak_at_s(decided: Decided, peaks: "Peaks") -> dict[str, float]:
