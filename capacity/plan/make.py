@@ -10,6 +10,7 @@ from capacity.errors import NotCoveredError
 from capacity.plan.align import align_peaks, peak_queues
 from capacity.plan.decide import DEGRADABLE_QUANTILE, Decided, decide
 from capacity.plan.decisions import Context
+from capacity.plan.degradation import without
 from capacity.plan.document import signature
 from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, unproven
 from capacity.plan.fleet import Fleet, Offered, read_fleet
@@ -232,20 +233,25 @@ def _turned_away(
     if len(transaction) == 0 or tuple(peaks.services) != decided.fleet.names:
         return {"q50": None, "q95": None}
     limit = decided.limits.cluster_qps
-    spans = []
+    spans: dict[bool, list[tuple[float, float, float]]] = {}
     for phase, span in enumerate(calendar.spans):
         if (decided.offered.peak_qps[:, phase] > limit).any():
             start = (span.starts_at - calendar.starts_at).total_seconds()
-            spans.append((start, (span.ends_at - span.starts_at).total_seconds(), _COUNT_STEP_S))
+            length = (span.ends_at - span.starts_at).total_seconds()
+            spans.setdefault(bool(decided.relief.phases[phase]), []).append((start, length, _COUNT_STEP_S))
     if not spans:
         return {"q50": 0.0, "q95": 0.0}
-    lost = transactions_turned_away(
-        decided.fleet.network,
-        peaks,
-        limit,
-        transaction=transaction,
-        per_order=requests_per_order(transaction, per_dat),
-        spans=spans,
+    network = decided.fleet.network
+    lost = sum(
+        transactions_turned_away(
+            without(network, decided.planned) if degraded else network,
+            peaks,
+            limit,
+            transaction=transaction,
+            per_order=requests_per_order(transaction, per_dat),
+            spans=found,
+        )
+        for degraded, found in spans.items()
     )
     return spread(lost, (0.5, 0.95))
 
