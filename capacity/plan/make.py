@@ -19,6 +19,7 @@ from capacity.plan.network import RETRY_BUDGET, Matrix, reach
 from capacity.plan.protect import write_protection
 from capacity.plan.queues import Queue
 from capacity.plan.result import Plan
+from capacity.plan.rungs import write_degradation, write_reach
 from capacity.plan.schedule import WARM_UP
 from capacity.plan.sizing import Floats, Ints
 from capacity.plan.skew import IMBALANCE
@@ -31,7 +32,6 @@ from capacity.plan.write import (
     number,
     requests_per_order,
     spread,
-    write_degradation,
     write_demand,
     write_edges,
     write_services,
@@ -211,6 +211,7 @@ def _document(decided: Decided, context: Context, found: Prepared, *, currency: 
         "services": write_services(decided, peaks, context, calendar),
         "edges": write_edges(decided),
         "degradation": write_degradation(decided, calendar),
+        "degradation_reach": write_reach(decided, risk=context.risk),
         "cost": {"per_hour_now": number(now), "per_hour_peak": number(peak), "currency": currency},
         **_probabilities(decided),
     }
