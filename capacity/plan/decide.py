@@ -1,20 +1,19 @@
 """The plan's numbers: degradation, instances, limits and probabilities, as arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capacity.plan.degradation import Feature, choose_planned, read_features, shed
+from capacity.plan.degradation import Feature, read_features
 from capacity.plan.digest import Digest, digest
 from capacity.plan.fleet import (
     Fleet,
     Offered,
     beyond_repair,
     low_capacity,
-    most_pool_load,
     most_pool_use,
     pool_load,
     pool_overloaded,
@@ -23,15 +22,18 @@ from capacity.plan.guard import SAFE_QUANTILE, Guard, read_guard
 from capacity.plan.limits import Limits
 from capacity.plan.options import Options, weigh
 from capacity.plan.promise import Promise, keep_promise
+from capacity.plan.relief import Relief, plan_relief
 from capacity.plan.sizing import (
     Bools,
     Floats,
     Ints,
     Sizing,
+    allowed_samples,
     instances_for,
     needed_survivors,
     survivors,
 )
+from capacity.plan.strain import read_strain
 from capacity.plan.turned_away import rejected_fraction
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 DEGRADABLE_QUANTILE = 0.5  # degradable services are sized for their typical future; limits cut the rest
 FRONTIER_PROBABILITY = 0.5  # largest at which the price of the core promise is told
+RELIEF_PART = 0.9  # of the futures that may be lost: what degradation may use up
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Decided:
         Load with the planned features off, and as it would be.
     features, planned : tuple of Feature
         All that could be switched off; those that are planned off.
+    relief : Relief
+        When they are off, and what that mends.
     instances, surviving : ndarray (p,)
     needed_by_phase : ndarray (phase, p)
         Instances of each phase that keep the same futures; never fewer than run today.
@@ -82,6 +87,7 @@ class Decided:
     undegraded: Offered
     features: tuple[Feature, ...]
     planned: tuple[Feature, ...]
+    relief: Relief
     instances: Ints
     surviving: Ints
     needed_by_phase: Ints
@@ -143,9 +149,8 @@ def decide(
     """
     undegraded = offered
     features = read_features(fleet.network)
-    planned = _plan_degradation(fleet, offered, features, allowed=risk.overload_probability)
-    if planned:
-        offered = replace(offered, peak_qps=shed(offered.peak_qps, planned))
+    relief = _plan_degradation(fleet, offered, features, probability=risk.overload_probability)
+    offered = relief.degrade(offered)
     most = offered.most()
     beyond = beyond_repair(fleet, most)
     used = most_pool_use(fleet, offered, ceiling=risk.utilization_ceiling)
@@ -160,7 +165,7 @@ def decide(
     entry = _entries(fleet, entries)
     orders = np.ones(len(transaction)) if per_order is None else per_order
     guard = read_guard(
-        fleet, offered, safe, _serving(surviving),
+        fleet, offered, safe, _serving(surviving), networks=relief.networks(fleet.network),
         entry=entry, transaction=transaction, per_order=orders, ceiling=risk.utilization_ceiling,
     )  # fmt: skip
     limits = guard.limits(fleet.network)
@@ -169,7 +174,8 @@ def decide(
         offered=offered,
         undegraded=undegraded,
         features=features,
-        planned=planned,
+        planned=relief.off,
+        relief=relief,
         instances=instances,
         surviving=surviving,
         needed_by_phase=needed,
@@ -185,32 +191,18 @@ def decide(
         guard=guard,
         limits=limits,
         safe_qps=safe,
-        rejected=worst_rejected(fleet, offered, limits, np.flatnonzero(entry)),
+        rejected=worst_rejected(fleet, offered, limits, np.flatnonzero(entry), relief=relief),
         entry=entry,
         ceiling=risk.utilization_ceiling,
     )
 
 
-def _plan_degradation(
-    fleet: Fleet, offered: Offered, features: tuple[Feature, ...], *, allowed: float
-) -> tuple[Feature, ...]:
+def _plan_degradation(fleet: Fleet, offered: Offered, features: tuple[Feature, ...], *, probability: float) -> Relief:
     """Features to switch off because core services exceed what no instance mends."""
-    most = survivors(np.minimum(fleet.quota, 10**15), fleet.zones, fleet.losses)
-    core = fleet.tier == 0
-    mine = (fleet.pool_tier == 0) & fleet.sized
-
-    def distress(off: Sequence[Feature]) -> tuple[float, float]:
-        load = replace(offered, peak_qps=shed(offered.peak_qps, off)) if off else offered
-        roof = np.fmin(np.where(fleet.is_fixed, fleet.fixed_qps, np.inf), fleet.roof_qps)
-        over = load.most()[:, core] / roof[core]
-        pools = most_pool_load(fleet, load, ceiling=1.0)[:, mine] / np.maximum(most[mine], 1e-9)
-        worst = np.maximum(over.max(axis=1, initial=0.0), pools.max(axis=1, initial=0.0))
-        return float((worst > 1.0).mean()), float(np.minimum(np.maximum(worst - 1.0, 0.0), 1e3).mean())
-
-    if not features:
-        return ()
+    # Room is left for what the choice of instances may lose, as where a capacity is asked for.
+    allowed = int(RELIEF_PART * allowed_samples(probability, len(offered.peak_qps)))
     typical = np.median(offered.peak_qps, axis=0).max(axis=0)
-    return choose_planned(features, typical=typical, distress=distress, allowed=allowed)
+    return plan_relief(read_strain(fleet, offered), features, typical=typical, allowed=allowed)
 
 
 def _size(
@@ -300,11 +292,14 @@ def _entries(fleet: Fleet, entries: Sequence[int]) -> Bools:
     return entry
 
 
-def worst_rejected(fleet: Fleet, offered: Offered, limits: Limits, entries: Ints) -> Floats:
+def worst_rejected(
+    fleet: Fleet, offered: Offered, limits: Limits, entries: Ints, *, relief: Relief | None = None
+) -> Floats:
     """Largest share turned away in the worst second of any phase, (sample, s)."""
     worst = np.zeros((len(offered.peak_qps), len(fleet.names)))
-    for load in offered.phases():
-        np.maximum(worst, rejected_fraction(fleet.network, load, limits.cluster_qps, entries), out=worst)
+    networks = (fleet.network,) * offered.peak_qps.shape[1] if relief is None else relief.networks(fleet.network)
+    for network, load in zip(networks, offered.phases(), strict=True):
+        np.maximum(worst, rejected_fraction(network, load, limits.cluster_qps, entries), out=worst)
     return worst
 
 

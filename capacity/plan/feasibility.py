@@ -156,11 +156,20 @@ def _broken(decided: Decided, tier: int, promised: float, reached: float, *, ris
         f"promised {format_percent(promised)}"
     )
     mends, fits = find_mends(decided, tier, risk=risk)
+    head += _beyond_the_ladder(decided, tier, promised)
     if not mends:
         return f"{head}: more samples, or accept overload_probability {format_percent(reached)}"
     changes = " and ".join(say_mend(decided, mend) for mend in mends)
     cut = f"; or hold back {format_percent(1 - fits)} of the demand" if fits < 1 else ""
     return f"{head}; the least change that mends it: {changes}{cut}"
+
+
+def _beyond_the_ladder(decided: Decided, tier: int, promised: float) -> str:
+    """Say that switching off all that can be is not enough, where core services do not fit even so."""
+    left = decided.relief.lost[2]
+    if tier != 0 or not decided.features or left <= promised:
+        return ""
+    return f", and would not fit in {format_percent(left)} of futures with all {len(decided.features)} features off"
 
 
 def say_mend(decided: Decided, mend: Mend) -> str:

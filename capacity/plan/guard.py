@@ -1,5 +1,6 @@
 """What the limits protect and whom they serve: capacities, demand and value of a plan, ready to be shared out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,6 +58,7 @@ def read_guard(
     safe: Floats,
     serving: Ints,
     *,
+    networks: Sequence[Network],
     entry: Bools,
     transaction: Ints,
     per_order: Floats,
@@ -72,6 +74,8 @@ def read_guard(
         What each service takes alone.
     serving : ndarray (p,)
         Instances that serve after the loss.
+    networks : sequence of Network
+        The call graph of every phase, without the calls that are planned off.
     entry : ndarray (s,)
     transaction, per_order : ndarray
         Services that count transactions; requests to each that make one order.
@@ -82,8 +86,8 @@ def read_guard(
     pooled = np.where(np.isfinite(whole) & ~fleet.is_fixed, whole, np.inf)
     single = np.where(fleet.is_fixed | np.isfinite(fleet.roof_qps), safe, np.inf)
     outside = np.zeros(offered.peak_qps[:, 0].shape)
-    for phase in range(offered.peak_qps.shape[1]):
-        np.maximum(outside, external_qps(fleet.network, offered.peak_qps[:, phase]), out=outside)
+    for phase, network in enumerate(networks):
+        np.maximum(outside, external_qps(network, offered.peak_qps[:, phase]), out=outside)
     orders = np.zeros(len(fleet.names))
     orders[transaction] = 1.0 / per_order
     typical, demand = np.quantile(outside, [0.5, DEMAND_QUANTILE], axis=0)

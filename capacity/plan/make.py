@@ -11,6 +11,7 @@ from capacity.plan.align import align_peaks, peak_queues
 from capacity.plan.cost import write_cost
 from capacity.plan.decide import DEGRADABLE_QUANTILE, Decided, decide
 from capacity.plan.decisions import Context
+from capacity.plan.degradation import without
 from capacity.plan.document import signature
 from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, too_late, unproven
 from capacity.plan.fleet import Fleet, Offered, read_fleet
@@ -20,6 +21,7 @@ from capacity.plan.network import RETRY_BUDGET, Matrix, reach
 from capacity.plan.protect import write_protection
 from capacity.plan.queues import Queue
 from capacity.plan.result import Plan
+from capacity.plan.rungs import write_degradation, write_reach
 from capacity.plan.schedule import WARM_UP
 from capacity.plan.sizing import Floats, Ints
 from capacity.plan.skew import IMBALANCE
@@ -31,7 +33,6 @@ from capacity.plan.write import (
     number,
     requests_per_order,
     spread,
-    write_degradation,
     write_demand,
     write_edges,
     write_services,
@@ -216,6 +217,7 @@ def _document(decided: Decided, context: Context, found: Prepared, *, currency: 
         "services": write_services(decided, peaks, context, calendar),
         "edges": write_edges(decided),
         "degradation": write_degradation(decided, calendar),
+        "degradation_reach": write_reach(decided, risk=context.risk),
         "cost": write_cost(decided, currency=currency),
         "frontier": write_frontier(decided, np.asarray(peaks.peak_tps, dtype=float), risk=context.risk),
         **_probabilities(decided),
@@ -239,21 +241,26 @@ def _turned_away(
     if len(transaction) == 0 or tuple(peaks.services) != decided.fleet.names:
         return {"q50": None, "q95": None}
     limit = decided.limits.cluster_qps
-    spans = []
+    spans: dict[bool, list[tuple[float, float, float]]] = {}
     for phase, span in enumerate(calendar.spans):
         if (decided.offered.peak_qps[:, phase] > limit).any():
             start = (span.starts_at - calendar.starts_at).total_seconds()
-            duration = (span.ends_at - span.starts_at).total_seconds()
-            spans.append((start, duration, float(np.clip(duration / _COUNT_STEPS, *_COUNT_STEP_S))))
+            length = (span.ends_at - span.starts_at).total_seconds()
+            step_s = float(np.clip(length / _COUNT_STEPS, *_COUNT_STEP_S))
+            spans.setdefault(bool(decided.relief.phases[phase]), []).append((start, length, step_s))
     if not spans:
         return {"q50": 0.0, "q95": 0.0}
-    lost = transactions_turned_away(
-        decided.fleet.network,
-        peaks,
-        limit,
-        transaction=transaction,
-        per_order=requests_per_order(transaction, per_dat),
-        spans=spans,
+    network = decided.fleet.network
+    lost = sum(
+        transactions_turned_away(
+            without(network, decided.planned) if degraded else network,
+            peaks,
+            limit,
+            transaction=transaction,
+            per_order=requests_per_order(transaction, per_dat),
+            spans=found,
+        )
+        for degraded, found in spans.items()
     )
     return spread(lost, (0.5, 0.95))
 

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from capacity.display.numbers import format_number, format_qps
 from capacity.plan.decide import Decided
 from capacity.plan.decisions import Context, judge
-from capacity.plan.degradation import Feature, ladder
 from capacity.plan.document import SCHEMA
 from capacity.plan.instance_limits import instance_limits
 from capacity.plan.schedule import Late, Span, changes, find_late, hold_within_freeze
@@ -19,9 +17,6 @@ from capacity.plan.service_facts import service_facts
 
 if TYPE_CHECKING:
     from capacity.peaks import Peaks
-
-_TRIGGER_SHARE = 0.9  # of what the bottleneck takes: where a rung of the ladder is switched on
-_TRIGGER_S = 30
 
 
 def number(value: float | np.floating[Any] | None) -> float | None:
@@ -154,70 +149,6 @@ def write_edges(decided: Decided) -> list[dict[str, Any]]:
         {"caller": names[i], "callee": names[j], "limit_qps": number(limit)}
         for i, j, limit in zip(network.caller, network.callee, decided.limits.edge_qps, strict=True)
     ]
-
-
-def write_degradation(decided: Decided, calendar: Calendar) -> list[dict[str, Any]]:
-    """Write the ladder: planned rungs first, then those that wait for their trigger."""
-    load = np.median(decided.undegraded.peak_qps, axis=0)
-    phase = int(load.sum(axis=1).argmax()) if load.size else 0
-    typical = load[phase]
-    order = ladder(decided.features, decided.planned, typical=typical, capacity=decided.safe_qps)
-    return [_rung(decided, calendar, feature, place, typical) for place, feature in enumerate(order, start=1)]
-
-
-def _rung(
-    decided: Decided, calendar: Calendar, feature: Feature, place: int, typical: np.ndarray[Any, Any]
-) -> dict[str, Any]:
-    fleet = decided.fleet
-    saved = feature.saved_qps(typical)
-    planned = feature in decided.planned
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(np.isfinite(decided.safe_qps) & (decided.safe_qps > 0), saved / decided.safe_qps, 0.0)
-    bottleneck = int(share.argmax())
-    on_at = off_at = None
-    if planned:
-        first, last = _strained(decided, calendar)
-        on_at = (first - timedelta(seconds=feature.takes_s + 300)).isoformat()
-        off_at = last.isoformat()
-    name, takes = fleet.names[bottleneck], float(decided.safe_qps[bottleneck])
-    trigger = (
-        f"more than {format_qps(_TRIGGER_SHARE * takes)} at {name} for {_TRIGGER_S} s"
-        if np.isfinite(takes)
-        else f"errors at {name}"
-    )
-    lost = feature.value_per_hour(typical)
-    return {
-        "order": place,
-        "feature": feature.name,
-        "service": fleet.names[feature.callers[0]],
-        "trigger": f"planned: core services do not fit without it; else {trigger}"
-        if planned
-        else f"not planned: only on {trigger}",
-        "on_at": on_at,
-        "off_at": off_at,
-        "owner": feature.owner or None,
-        "saves_qps": {fleet.names[i]: number(saved[i]) for i in np.flatnonzero(saved > 0)},
-        "value_lost_per_hour": number(lost),
-        "recovery": f"switch {feature.switch or feature.name} back when {name} has been under "
-        f"{format_qps(0.7 * takes)} for 10 min, later rungs first; check that calls to it are back at "
-        f"{format_number(100)} %",
-        "planned": planned,
-        "watch": {"service": name, "above_qps": number(_TRIGGER_SHARE * takes), "for_s": _TRIGGER_S},
-        "switch": feature.switch or None,
-        "takes_s": feature.takes_s,
-    }
-
-
-def _strained(decided: Decided, calendar: Calendar) -> tuple[Any, Any]:
-    """First and last moment of the phases in which the planned features are needed."""
-    roof = np.fmin(np.where(decided.fleet.is_fixed, decided.fleet.fixed_qps, np.inf), decided.fleet.roof_qps)
-    takes = np.fmin(roof, decided.safe_qps)
-    need = [
-        bool((np.quantile(decided.undegraded.peak_qps[:, i], 0.95, axis=0) > takes).any())
-        for i in range(len(calendar.spans))
-    ]
-    at = [i for i, needed in enumerate(need) if needed] or list(range(len(need)))
-    return calendar.spans[at[0]].starts_at, calendar.spans[at[-1]].ends_at
 
 
 def write_demand(peaks: "Peaks") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from capacity.plan.backlog import backlog, drain_time_s, rate_for_delay
-from capacity.plan.degradation import choose_planned, ladder, read_features, shed
+from capacity.plan.degradation import ladder, read_features, shed
 from capacity.plan.network import injection, reach, read_network
 from capacity.plan.schedule import WARM_UP, Span, changes, hold_within_freeze
 from capacity.plan.turned_away import admitted_share, external_qps, rejected_fraction, spread_samples
@@ -72,7 +72,7 @@ def test_a_freeze_in_the_middle_holds_what_is_needed_inside():
     assert not [c for c in steps if freeze[0] < c.start_at < freeze[1]]
 
 
-def test_degradation_takes_the_cheapest_relief_and_stops_when_it_is_enough(bench):
+def test_the_ladder_has_what_is_planned_first_and_frees_most_for_least(bench):
     catalog = bench.shop()
     features = read_features(read_network(catalog))
     assert {f.name for f in features} == {"banners", "recommendations", "similar items"}
@@ -82,17 +82,9 @@ def test_degradation_takes_the_cheapest_relief_and_stops_when_it_is_enough(bench
     saved = by_name["similar items"].saved_qps(typical)
     assert saved[names.index("recommend")] == pytest.approx(100)
     assert shed(typical, [by_name["similar items"], by_name["recommendations"]])[names.index("recommend")] == 0.0
-
-    def distress(off):
-        load = float(shed(typical, off)[names.index("recommend")])
-        return (1.0 if load > 60 else 0.0), max(load / 60 - 1, 0.0)
-
-    chosen = choose_planned(features, typical=typical, distress=distress, allowed=0.05)
-    assert "banners" not in [f.name for f in chosen]
-    assert 1 <= len(chosen) <= 2
-    order = ladder(features, chosen, typical=typical, capacity=np.full(len(names), 1000.0))
-    assert [f.name for f in order][: len(chosen)] == [f.name for f in chosen]
-    assert len(order) == 3
+    capacity = np.full(len(names), 1000.0)
+    order = [f.name for f in ladder(features, [by_name["recommendations"]], typical=typical, capacity=capacity)]
+    assert order == ["recommendations", "banners", "similar items"]
 
 
 def test_external_rates_are_found_back(bench):
