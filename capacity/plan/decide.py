@@ -131,6 +131,7 @@ def decide(
     entries: Sequence[int],
     transaction: Ints,
     per_order: Floats | None = None,
+    relief: Relief | None = None,
 ) -> Decided:
     """Decide everything of a plan that is a number.
 
@@ -146,10 +147,12 @@ def decide(
         Services that count transactions.
     per_order : ndarray, optional
         Requests to each of them that make one order; 1 when left out.
+    relief : Relief, optional
+        What is planned off; chosen when left out.
     """
     undegraded = offered
     features = read_features(fleet.network)
-    relief = _plan_degradation(fleet, offered, features, probability=risk.overload_probability)
+    relief = choose_relief(fleet, offered, features, risk=risk) if relief is None else relief
     offered = relief.degrade(offered)
     most = offered.most()
     beyond = beyond_repair(fleet, most)
@@ -197,10 +200,10 @@ def decide(
     )
 
 
-def _plan_degradation(fleet: Fleet, offered: Offered, features: tuple[Feature, ...], *, probability: float) -> Relief:
-    """Features to switch off because core services exceed what no instance mends."""
+def choose_relief(fleet: Fleet, offered: Offered, features: tuple[Feature, ...], *, risk: "Risk") -> Relief:
+    """Choose the features to switch off because core services exceed what no instance mends."""
     # Room is left for what the choice of instances may lose, as where a capacity is asked for.
-    allowed = int(RELIEF_PART * allowed_samples(probability, len(offered.peak_qps)))
+    allowed = int(RELIEF_PART * allowed_samples(risk.overload_probability, len(offered.peak_qps)))
     typical = np.median(offered.peak_qps, axis=0).max(axis=0)
     return plan_relief(read_strain(fleet, offered), features, typical=typical, allowed=allowed)
 

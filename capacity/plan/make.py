@@ -20,6 +20,7 @@ from capacity.plan.guard import SAFE_QUANTILE
 from capacity.plan.network import RETRY_BUDGET, Matrix, reach
 from capacity.plan.protect import write_protection
 from capacity.plan.queues import Queue
+from capacity.plan.relief import Relief
 from capacity.plan.result import Plan
 from capacity.plan.rungs import write_degradation, write_reach
 from capacity.plan.schedule import WARM_UP
@@ -121,14 +122,14 @@ class Prepared:
     queues: tuple[Queue, ...]
     transaction: Ints
 
-    def decide(self) -> Decided:
-        """Decide all numbers of the plan."""
+    def decide(self, *, relief: Relief | None = None) -> Decided:
+        """Decide all numbers of the plan; what is planned off is chosen when left out."""
         place = {name: i for i, name in enumerate(self.fleet.names)}
         entries = [place[e] for e in self.peaks.entries if e in place]
         per_order = requests_per_order(self.transaction, self.per_dat)
         return decide(
             self.fleet, self.offered, risk=self.risk,
-            entries=entries, transaction=self.transaction, per_order=per_order,
+            entries=entries, transaction=self.transaction, per_order=per_order, relief=relief,
         )  # fmt: skip
 
     @property

@@ -8,11 +8,12 @@ import numpy as np
 
 from capacity.display.numbers import format_qps
 from capacity.errors import InputError
-from capacity.plan.decide import Decided, find_overloads, worst_rejected
+from capacity.plan.decide import Decided, choose_relief, find_overloads, worst_rejected
 from capacity.plan.degradation import read_features, shed
 from capacity.plan.document import signature
 from capacity.plan.fleet import beyond_repair, most_pool_use
 from capacity.plan.make import Prepared, compose, prepare
+from capacity.plan.relief import Relief
 from capacity.plan.result import Plan
 from capacity.plan.sizing import Floats, survivors
 from capacity.plan.what_if.changes import Changes, check_changes
@@ -74,7 +75,7 @@ def _inputs(plan: Plan) -> "tuple[Peaks, Curves, Catalog]":
 
 def _anew(plan: Plan, base: Prepared, found: Changes) -> Plan:
     keys = {name: _pinned(values) for name, values in found.services.items()}
-    prepared = _prepare(base, found, keys=keys, off=found.off, keep_switches=True)
+    prepared = _prepare(base, found, keys=keys)
     decided = prepared.decide()
     if found.limit_qps:
         cluster = _with_limits(decided, decided.limits.cluster_qps, found)
@@ -91,21 +92,22 @@ def _held(plan: Plan, base: Prepared, found: Changes) -> tuple[Plan, tuple[str, 
         keys[name] = _pinned(count | dict(found.services.get(name, {})))
     for name, values in found.services.items():
         keys.setdefault(name, dict(values))
-    off = tuple(dict.fromkeys([*_planned(plan), *found.off]))
-    prepared = _prepare(base, found, keys=keys, off=off, keep_switches=False)
-    decided = prepared.decide()
+    prepared = _prepare(base, found, keys=keys)
+    chosen = choose_relief(base.fleet, base.offered, read_features(base.fleet.network), risk=base.risk)
+    off = {feature.name for feature in chosen.off}
+    still = tuple(feature for feature in read_features(prepared.fleet.network) if feature.name in off)
+    decided = prepared.decide(relief=replace(chosen, off=still))
     limits = [document["services"][name]["cluster_limit_qps"] for name in decided.fleet.names]
     own = np.array([np.inf if limit is None else limit for limit in limits])
     cluster = _with_limits(decided, own, found)
     edges = np.array([np.inf if e["limit_qps"] is None else e["limit_qps"] for e in document["edges"]])
-    decided = _limited(_with_optimism(plan, base, decided), cluster, edges)
+    decided = _limited(_with_optimism(plan, base, decided, chosen), cluster, edges)
     return _written(plan, prepared, decided, found), _unsafe(decided, found)
 
 
-def _with_optimism(plan: Plan, base: Prepared, decided: Decided) -> Decided:
+def _with_optimism(plan: Plan, base: Prepared, decided: Decided, relief: Relief) -> Decided:
     """Add what the plan's probabilities hold beyond the bare count of its futures, its choice's optimism."""
-    planned = [f for f in read_features(base.fleet.network) if f.name in _planned(plan)]
-    offered = replace(base.offered, peak_qps=shed(base.offered.peak_qps, planned))
+    offered = relief.degrade(base.offered)
     instances = np.array([plan.document["services"][host]["instances"] for host in base.fleet.pools])
     used = most_pool_use(base.fleet, offered, ceiling=1.0)
     left = survivors(instances, base.fleet.zones, base.fleet.losses)
@@ -122,31 +124,17 @@ def _with_optimism(plan: Plan, base: Prepared, decided: Decided) -> Decided:
     )
 
 
-def _planned(plan: Plan) -> list[str]:
-    return [rung["feature"] for rung in plan.document["degradation"] if rung.get("planned")]
-
-
 def _pinned(values: Mapping[str, float]) -> dict[str, float]:
     """Let an instance count set by hand be what runs and all that may run."""
     count = values.get("instances")
     return dict(values) if count is None else dict(values) | {"max_instances": count}
 
 
-def _prepare(
-    base: Prepared,
-    found: Changes,
-    *,
-    keys: Mapping[str, Mapping[str, Any]],
-    off: tuple[str, ...],
-    keep_switches: bool,
-) -> Prepared:
-    gone = [feature for feature in read_features(base.fleet.network) if feature.name in off]
+def _prepare(base: Prepared, found: Changes, *, keys: Mapping[str, Mapping[str, Any]]) -> Prepared:
+    gone = [feature for feature in read_features(base.fleet.network) if feature.name in found.off]
     services = base.services
     changed = services.changed(
-        {
-            name: dict(keys.get(name, {})) | {"calls": _calls(service, off, keep_switches=keep_switches)}
-            for name, service in services.items()
-        }
+        {name: dict(keys.get(name, {})) | {"calls": _calls(service, found.off)} for name, service in services.items()}
     )
     scaled = base.peaks.scaled(found.demand) if found.demand != 1.0 else base.peaks
     fixed = {n: float(v["max_qps"]) for n, v in found.services.items() if "max_qps" in v and services[n].is_fixed}
@@ -160,18 +148,13 @@ def _prepare(
     return prepared
 
 
-def _calls(service: "Service", off: tuple[str, ...], *, keep_switches: bool) -> tuple[Any, ...]:
-    """Let calls of features that are off ask nothing, and held switches be no choice any more."""
-    out = []
-    for call in service.calls:
-        update: dict[str, Any] = {}
-        if call.degrade is not None and not call.is_required:
-            if call.degrade.feature in off:
-                update["per_request"] = 0.0
-            if not keep_switches or call.degrade.feature in off:
-                update |= {"degrade": None, "required": False}
-        out.append(call.model_copy(update=update) if update else call)
-    return tuple(out)
+def _calls(service: "Service", off: tuple[str, ...]) -> tuple[Any, ...]:
+    """Let calls of features that are off ask nothing and be no choice any more."""
+    gone = {"per_request": 0.0, "degrade": None, "required": False}
+    return tuple(
+        call.model_copy(update=gone) if not call.is_required and call.degrade and call.degrade.feature in off else call
+        for call in service.calls
+    )
 
 
 def _with_limits(decided: Decided, cluster: Floats, found: Changes) -> Floats:
@@ -183,7 +166,8 @@ def _with_limits(decided: Decided, cluster: Floats, found: Changes) -> Floats:
 
 def _limited(decided: Decided, cluster: Floats, edges: Floats) -> Decided:
     limits = replace(decided.limits, cluster_qps=cluster, edge_qps=edges)
-    rejected = worst_rejected(decided.fleet, decided.offered, limits, np.flatnonzero(decided.entry))
+    entries = np.flatnonzero(decided.entry)
+    rejected = worst_rejected(decided.fleet, decided.offered, limits, entries, relief=decided.relief)
     return replace(decided, limits=limits, rejected=rejected)
 
 

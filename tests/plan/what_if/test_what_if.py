@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from capacity.catalog import parse_services
 from capacity.errors import InputError
 from capacity.plan import make_plan
 from capacity.plan.what_if import what_if
@@ -32,6 +33,27 @@ def test_no_change_makes_no_difference(plan):
         assert measure.held == pytest.approx(measure.plan, rel=1e-6), measure
         assert measure.anew == pytest.approx(measure.plan, rel=1e-6), measure
     assert services(found.held, "overload_probability") == services(plan, "overload_probability")
+
+
+def test_no_change_makes_no_difference_to_a_plan_with_degradation(bench):
+    services = parse_services(
+        """
+- {name: web, tier: core, instances: 60, zones: 3, entry: {per_dau: 1}, calls: [
+    {to: db, per_request: 1.0},
+    {to: tips, per_request: 1.0, required: false, degrade: {feature: tips, value_per_request: 0.1}}]}
+- {name: tips, tier: core, instances: 30, zones: 3, calls: [{to: db, per_request: 1.0}]}
+- {name: db, tier: core, scalable: false, max_qps: 1500}
+"""
+    )
+    peaks = bench.peaks_of(services, {"web": 1000.0}, n=400)
+    curves = bench.curves_of(services, {"web": 60.0, "tips": 60.0}, n=400)
+    plan = make_plan(peaks, curves, services=services, risk=Risk())
+    assert [rung["planned"] for rung in plan.document["degradation"]] == [True]
+    found = what_if(plan, {})
+    assert found.to_frame().empty
+    assert found.held.document["core_overload_probability"] == plan.document["core_overload_probability"]
+    on = what_if(plan, {"demand": 0.5}).anew
+    assert [rung["planned"] for rung in on.document["degradation"]] == [False]
 
 
 def test_more_demand_overloads_what_is_held_and_costs_more_planned_anew(plan):
