@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from capacity.catalog import Catalog, Service
     from capacity.demo import make_company
     from capacity.errors import CapacityError, InfeasibleError, InputError, NotCoveredError
-    from capacity.flow import compare_plan, evaluate_services, next_load_tests, plan_promotion, review_promotion
+    from capacity.flow import (
+        check_readiness,
+        compare_plan,
+        evaluate_services,
+        next_load_tests,
+        plan_promotion,
+        review_promotion,
+    )
     from capacity.forecast import backtest_demand, forecast_demand, forecast_panel
     from capacity.history import DailyActivity, Traffic
     from capacity.lessons import Lesson, Lessons
@@ -52,6 +59,7 @@ _HOMES = {
     "Workspace": "capacity.workspace",
     "backtest_demand": "capacity.forecast",
     "backtest_intraday": "capacity.peaks.intraday",
+    "check_readiness": "capacity.flow",
     "compare_plan": "capacity.flow",
     "create_workspace": "capacity.workspace",
     "evaluate_services": "capacity.flow",
@@ -91,6 +99,7 @@ __all__ = [
     "Workspace",
     "backtest_demand",
     "backtest_intraday",
+    "check_readiness",
     "compare_plan",
     "create_workspace",
     "evaluate_services",

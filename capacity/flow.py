@@ -10,6 +10,7 @@ from capacity.errors import NotCoveredError
 from capacity.workspace import Workspace
 
 if TYPE_CHECKING:
+    from capacity.operations import Readiness
     from capacity.plan import Plan
     from capacity.plan.evaluation import Evaluation
     from capacity.plan.what_if import Difference
@@ -219,6 +220,53 @@ def _fleet_of_plan(ws: Workspace, promotion_id: str) -> dict[str, int] | None:
         if count > 0:
             left[name] = max(count - -(-count // zones) * ws.risk.zone_losses, 1)
     return left
+
+
+def check_readiness(ws: Workspace, promotion_id: str, *, on_step: Callable[[str], None] = _quietly) -> "Readiness":
+    """Gather everything that is open before a promotion: the plan's promise, scaling, tests, gaps, old actions.
+
+    Parameters
+    ----------
+    ws
+        The company's folder, as of today.
+    promotion_id
+        Which promotion.
+    on_step
+        Called with what is being done, for a progress display.
+
+    Returns
+    -------
+    Readiness
+        From the plan on file, the approved one if there is one, else from one made now and not kept.
+
+    Raises
+    ------
+    NotCoveredError
+        If the data do not cover what is asked, such as a promotion that is over.
+    """
+    from capacity.operations import check_readiness as check
+    from capacity.plan.evaluation import evaluate
+    from capacity.retrospective.worklist import journal_actions
+
+    promotion = ws.promotions[promotion_id]
+    on_step("Reading the plan")
+    try:
+        plan, approved_by = ws.plan(promotion_id), ws.approval(promotion_id)
+    except NotCoveredError:
+        plan, approved_by = plan_promotion(ws, promotion_id, on_step=on_step)[0], None
+    services = ws.services.for_promotion(promotion)
+    gaps = evaluate(services, tests=ws.load_tests(), plan=plan).gaps
+    before = ws.promotions.before(promotion.starts_at)
+    actions = [action for name in before for action in journal_actions(ws.journal(name))]
+    on_step("Planning load tests")
+    try:
+        tests = next_load_tests(ws, promotion_id)
+    except NotCoveredError:
+        tests = None
+    today = ws.as_of or plan.as_of
+    return check(
+        plan, promotion=promotion, as_of=today, gaps=gaps, load_tests=tests, approved_by=approved_by, actions=actions
+    )
 
 
 def review_promotion(ws: Workspace, promotion_id: str, *, on_step: Callable[[str], None] = _quietly) -> "Review":

@@ -110,6 +110,26 @@ def rehearse(ws: "Workspace", promotion: str, faults: tuple[str, ...], paths: in
     print_lines("Why", list(rehearsal.why))
 
 
+@click.command()
+@click.argument("promotion")
+@click.option("--check", is_flag=True, help="Exit with 3 unless everything is ready.")
+@common_options
+def readiness(ws: "Workspace", promotion: str, check: bool, as_json: bool) -> None:
+    """List what is open before PROMOTION: broken promises, scaling, load tests, gaps, owners and days."""
+    from capacity.flow import check_readiness
+
+    with progress("Gathering what is open") as step:
+        found = check_readiness(ws, promotion, on_step=step)
+    frame = found.to_frame()
+    if as_json:
+        print_json("readiness", {"summary": found.summary(), "state": found.state, "items": frame.to_dict("records")})
+    else:
+        click.echo(repr(found))
+        print_table(frame, units=found.units)
+    if check and found.blocking:
+        sys.exit(INFEASIBLE)
+
+
 def _read_change(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:

@@ -3,7 +3,9 @@
 from capacity.report.attempt import Limits
 from capacity.report.due import DueRuns, run_due
 from capacity.report.explorer import Explorer, explore
+from capacity.report.faults import FaultsPlayed, play_faults
 from capacity.report.index import write_index
+from capacity.report.kickoff import kickoff_verdict, past_promotions, promotion_brief, promotion_phases
 from capacity.report.manifests import TARGETS, write_schedule
 from capacity.report.narrate import (
     backtest_by_horizon,
@@ -34,7 +36,9 @@ from capacity.report.verdict import (
     backtest_verdict,
     forecast_verdict,
     plan_verdict,
+    readiness_verdict,
     record,
+    rehearsal_verdict,
     review_verdict,
     saturation_verdict,
 )
@@ -45,6 +49,7 @@ __all__ = [
     "Due",
     "DueRuns",
     "Explorer",
+    "FaultsPlayed",
     "Limits",
     "Parameter",
     "Pruned",
@@ -60,20 +65,27 @@ __all__ = [
     "forecast_verdict",
     "gate_exceptions",
     "headroom",
+    "kickoff_verdict",
     "largest_peaks",
     "leant_on",
     "list_records",
     "load_tests_ahead",
     "past_forecasts",
+    "past_promotions",
     "plan_actions",
     "plan_ladder",
     "plan_services",
     "plan_verdict",
+    "play_faults",
+    "promotion_brief",
     "promotion_days",
+    "promotion_phases",
     "prune_reports",
     "read_parameters",
     "read_schedule",
+    "readiness_verdict",
     "record",
+    "rehearsal_verdict",
     "review_verdict",
     "run_due",
     "run_reports",

@@ -11,9 +11,12 @@ from capacity.document import write_text
 from capacity.errors import Problem, UsageError, did_you_mean
 
 REPORTS: Mapping[str, str] = {
+    "kickoff": "Kick-off: the brief, what is expected, what was assumed",
     "forecast": "Forecast: people, orders and the worst second",
     "saturation": "Saturation: what each service can take at its SLO",
     "plan": "Plan: instances, limits, degradation and how surely it holds",
+    "rehearsal": "Rehearsal: what breaks first, when and why, and what mends it",
+    "readiness": "Readiness: everything open before the freeze",
     "backtest": "Backtest: how good past forecasts would have been",
     "retrospective": "Retrospective: forecast and plan against what happened",
 }

@@ -8,6 +8,7 @@ from capacity.display import escape, format_number, format_odds, format_percent
 
 if TYPE_CHECKING:
     from capacity.forecast import Backtest, Demand
+    from capacity.operations import Readiness
     from capacity.peaks import Peaks
     from capacity.plan import Plan
     from capacity.rehearsal import Rehearsal
@@ -168,6 +169,28 @@ def plan_verdict(plan: "Plan", rehearsal: "Rehearsal") -> Verdict:
         {"name": "rehearsed_overload_fraction", "value": rehearsal.overload_fraction, "unit": "fraction"},
     ]
     return record(sentence, metrics)
+
+
+def rehearsal_verdict(rehearsal: "Rehearsal") -> Verdict:
+    """Say what breaks first when the plan is played, and how often core demand exceeds capacity."""
+    metrics: list[Metric] = [
+        {"name": "rehearsed_overload_fraction", "value": rehearsal.overload_fraction, "unit": "fraction"},
+        {"name": "turned_away_fraction", "value": rehearsal.turned_away_fraction, "unit": "fraction"},
+        {"name": "services_broken", "value": len(rehearsal.breaks), "unit": "services"},
+    ]
+    return record(f"{rehearsal.summary()}.", metrics)
+
+
+def readiness_verdict(readiness: "Readiness") -> Verdict:
+    """Say whether a promotion is ready, or what stands between."""
+    metrics: list[Metric] = [
+        {"name": "blocking", "value": len(readiness.blocking), "unit": "items"},
+        {"name": "open", "value": len(readiness.items), "unit": "items"},
+        {"name": "overdue", "value": len(readiness.overdue), "unit": "items"},
+        {"name": "core_overload_probability", "value": readiness.overload_probability, "unit": "fraction"},
+    ]
+    said = readiness.summary()
+    return record(f"{said[:1].upper()}{said[1:]}.", metrics)
 
 
 def review_verdict(review: "Review") -> Verdict:
