@@ -233,6 +233,12 @@ def test_a_test_has_the_word_where_latency_is_not_recorded() -> None:
     assert (with_traffic.instance_capacity_qps == fit_saturation([staircase()], catalog()).instance_capacity_qps).all()
 
 
+def test_idle_instances_say_nothing_of_where_they_end() -> None:
+    idle = traffic([(3.0, np.nan, np.nan)] * 5)
+    assert fit_saturation([], catalog(service(instances=10)), traffic=idle).evidence["s"] == "none"
+    assert fit_saturation([], catalog(service(instances=9)), traffic=idle).evidence["s"] == "production"
+
+
 def test_errors_are_no_service() -> None:
     curves = fit_saturation([], catalog(), traffic=traffic([(50.0, np.nan, np.nan)] * 5, error_fraction=0.2))
     assert curves.evidence["s"] == "none"
