@@ -29,7 +29,7 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.judgement import OURS, duels_table, intervals_table, judged, row
-from benchmarks.known_process import FUTURES, judge_planners, planners_table
+from benchmarks.known_process import FUTURES, judge_planners, parts_table, planners_table
 from benchmarks.naive_peaks import naive_rows, recorded_peaks
 from benchmarks.panels import DailyPanel, collect_panel, daily_panels, peer_rows
 
@@ -157,6 +157,7 @@ def summarize(results: list[dict[str, Any]], peers: Peers | None = None) -> dict
         "Interval score, ours ÷ peer's (below 1 is better)": duels_table(frame),
         "Plans": _plans_table(results),
         "Planners": planners_table([result["planners"] for result in results]),
+        "Price of not knowing": parts_table([result["planners"] for result in results]),
     }
 
 

@@ -13,6 +13,7 @@ No planner who has only the company's files can know as much: parameters come to
 promotions. The distance to the knowing planner is the price of learning; that to the seer is the price of risk.
 """
 
+from benchmarks.known_process.parts import parts_table
 from benchmarks.known_process.verdict import FUTURES, judge_planners, planners_table
 
-__all__ = ["FUTURES", "judge_planners", "planners_table"]
+__all__ = ["FUTURES", "judge_planners", "parts_table", "planners_table"]

@@ -105,17 +105,33 @@ def size_knowing(site: Site, offered: Floats, names: tuple[str, ...], *, risk: A
     """
     place = {name: k for k, name in enumerate(names)}
     load = offered[:, [place[name] for name in site.names]] / site.capacity_qps
+    beyond = {tier: np.zeros(len(offered), dtype=bool) for tier in ("core", "non_core", "degradable")}
+    for name, most in site.fixed_qps.items():
+        beyond[site.fixed_tier[name]] |= offered[:, place[name]] > most
+    return size_by_tier(site, load, beyond, risk=risk)
+
+
+def size_by_tier(site: Site, load: Floats, beyond: Mapping[str, NDArray[np.bool_]], *, risk: Any) -> dict[str, int]:
+    """Least cost by tier over joint futures.
+
+    Parameters
+    ----------
+    site
+        The services.
+    load
+        In instances that survive, shape (futures, services that scale).
+    beyond
+        By tier: futures that are lost to what no instance mends.
+    risk
+        As in `size_knowing`.
+    """
     instances = site.fewest(np.quantile(load, _TYPICAL, axis=0))
     for tier, probability in (("core", risk.overload_probability), ("non_core", risk.non_core_overload_probability)):
         at = np.flatnonzero(site.tier == tier)
-        beyond = np.zeros(len(offered), dtype=bool)
-        for name, most in site.fixed_qps.items():
-            if site.fixed_tier[name] == tier:
-                beyond |= offered[:, place[name]] > most
         if len(at):
             promise = keep_promise(
                 load[:, at], site.cost[at], probability=probability, zones=site.zones[at], losses=site.losses[at],
-                floor=site.now[at], quota=site.quota[at], lost_anyway=beyond,
+                floor=site.now[at], quota=site.quota[at], lost_anyway=beyond[tier],
             )  # fmt: skip
             instances[at] = promise.sizing.instances
     return dict(zip(site.names, instances.tolist(), strict=True))

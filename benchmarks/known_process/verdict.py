@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.known_process.first import FirstProcess
+from benchmarks.known_process.parts import price_parts
 from benchmarks.known_process.planners import Site, chance_of_overload, size_knowing, size_seeing
 from benchmarks.known_process.second import SecondProcess
 
@@ -43,19 +44,20 @@ def judge_planners(
     -------
     dict
         By planner: cost (currency per hour), core (overloaded core services that instances mend), chance (of such an
-        overload, over futures of the true process), fixed (overloaded core services that none mend).
+        overload, over futures of the true process), fixed (overloaded core services that none mend). Under ``parts``
+        what `price_parts` returned.
     """
     document, truth = plan.document, case.company.truth
-    losses = document["risk"]["zone_losses"]
+    risk = SimpleNamespace(**document["risk"])
     off = tuple(rung["feature"] for rung in document["degradation"] if rung.get("planned"))
-    site = Site.of(plan.services, truth, zone_losses=losses)
+    site = Site.of(plan.services, truth, zone_losses=risk.zone_losses)
     process = _process(case, family)
     offered = process.offered(futures, np.random.default_rng([case.company.seed, futures]), off=off)
     sizing, judging = np.split(offered, [2 * futures // 3])
 
     def replay(instances: Mapping[str, int], features: Collection[str]) -> pd.DataFrame:
         frame: pd.DataFrame = truth.replay(
-            instances=instances, promotion_id=case.promotion, zone_losses=losses, degraded_features=features
+            instances=instances, promotion_id=case.promotion, zone_losses=risk.zone_losses, degraded_features=features
         )
         return frame
 
@@ -64,9 +66,11 @@ def judge_planners(
     actual = dict(zip(evening["service"], evening["offered_qps"], strict=True))
     sizes = {
         "plan": ours, "rule": dict(rule), "seer": size_seeing(site, actual),
-        "knowing": size_knowing(site, sizing, process.names, risk=SimpleNamespace(**document["risk"])),
+        "knowing": size_knowing(site, sizing, process.names, risk=risk),
     }  # fmt: skip
-    found = {}
+    queued = list(truth.queued_qps[case.promotion])
+    parts = price_parts(plan, site, sizing, process.names, risk=risk, queued=queued)
+    found: dict[str, dict[str, Any]] = {"parts": parts}
     for planner, instances in sizes.items():
         frame = evening if planner == "plan" else replay(
             {name: instances[name] for name in site.names}, () if planner == "rule" else off

@@ -75,6 +75,7 @@ def test_peers_are_judged_beside_ours(result):
     assert duels.loc[("dat", "oracle"), "score_ratio"] > 1
     assert {(GROWTH), (TWENTY)} <= set(duels.loc["peak_qps"].index)
     assert len(tables["Plans"]) == 6
+    assert (tables["Price of not knowing"]["median"] > 0.5).all()
     assert tables["Planners"]["planner"].tolist() == ["plan", "rule of thumb", "knowing planner", "seer"]
 
 
