@@ -10,6 +10,12 @@ from benchmarks.peers.companies import forecast_companies
 from benchmarks.saturation import coverage
 
 
+def _companies(chosen: argparse.Namespace, family: str, peers: companies.Peers | None) -> str:
+    return companies.run(
+        chosen.companies, chosen.jobs, chosen.first_seed, family=family, peers=peers, futures=chosen.futures
+    )
+
+
 def main() -> None:
     """Run the benchmark that was named, or all, and print its tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -22,6 +28,7 @@ def main() -> None:
     parser.add_argument("--companies", type=int, default=50, help="how many simulated companies of each family")
     parser.add_argument("--family", choices=[*companies.FAMILIES], help="which family of companies; both without it")
     parser.add_argument("--first-seed", type=int, help="seed of the first company; the family's own without it")
+    parser.add_argument("--futures", type=int, default=companies.FUTURES, help="of companies: futures a company, known")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--real-data", type=Path, default=Path("../shared/data"), help="folder of the real data")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="of forecast: beside whom")
@@ -45,7 +52,7 @@ def main() -> None:
         python = chosen.peers_python
         peers = partial(forecast_companies, python=python) if python.exists() else None
         for family in [chosen.family] if chosen.family else companies.FAMILIES:
-            print(companies.run(chosen.companies, chosen.jobs, chosen.first_seed, family=family, peers=peers))
+            print(_companies(chosen, family, peers))
     if "online_retail" in names:
         print(online_retail.run(chosen.real_data))
     if "intraday" in names:

@@ -2,8 +2,9 @@
 
 Each company is planned as it was some weeks before a promotion and compared with what then happened to it. Companies
 are the independent units: `judgement` says how intervals are tested and scored. The plan is replayed with a zone gone
-and no limits. The rule of thumb it is set beside: last peak of the kind × growth of orders over the year × 1.2 ÷
-measured maximum ÷ 0.75.
+and no limits, beside three other planners: a rule of thumb (last peak of the kind × growth of orders over the year
+× 1.2 ÷ measured maximum ÷ 0.75), one who knows the process but not the draw, and one who knows the draw
+(`known_process`).
 
 Families: ``first`` is `capacity.demo.make_company`, planned as of 2026-10-20 for 2026-double11; ``second`` is
 `benchmarks.second_family`, other processes, each company with its own promotion and planning day.
@@ -28,6 +29,7 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.judgement import OURS, duels_table, intervals_table, judged, row
+from benchmarks.known_process import FUTURES, judge_planners, parts_table, planners_table
 from benchmarks.naive_peaks import naive_rows, recorded_peaks
 from benchmarks.panels import DailyPanel, collect_panel, daily_panels, peer_rows
 
@@ -69,8 +71,8 @@ def _second(seed: int) -> Case:
 FAMILIES: dict[str, tuple[Callable[[int], Case], int]] = {"first": (_first, 1000), "second": (_second, 0)}
 
 
-def judge(seed: int, family: str = "first") -> dict[str, Any]:
-    """Plan one company and compare it with its truth."""
+def judge(seed: int, family: str = "first", *, futures: int = FUTURES) -> dict[str, Any]:
+    """Plan one company and compare it with its truth, the knowing planner over so many futures."""
     import warnings
 
     import capacity as cap
@@ -89,13 +91,7 @@ def judge(seed: int, family: str = "first") -> dict[str, Any]:
         rule = _rule_of_thumb(ws, plan, case.before)
         naive = naive_rows(ws, promotion, actual, company=name)
         panel = collect_panel(ws, promotion, truth, company=name)
-    services, risk = plan.document["services"], plan.document["risk"]
-    instances = {service: item["instances"] for service, item in services.items()}
-    degraded = tuple(rung["feature"] for rung in plan.document["degradation"] if rung.get("planned"))
-    replay = partial(truth.replay, promotion_id=promotion, zone_losses=risk["zone_losses"])
-    replays = {"plan": replay(instances=instances, degraded_features=degraded), "rule": replay(instances=rule)}
-    core = {kind: _core_overloads(frame) for kind, frame in replays.items()}
-    costs = {service: plan.services[service].instance_cost or 0.0 for service in instances}
+    services = plan.document["services"]
     peaks = [
         row(name, OURS, "peak_qps", service, services[service]["peak_qps"], value) for service, value in actual.items()
     ]
@@ -104,19 +100,11 @@ def judge(seed: int, family: str = "first") -> dict[str, Any]:
         "family": family,
         "seconds": seconds,
         "feasible": plan.feasible,
-        "core_overloaded": core["plan"],
-        "rule_core_overloaded": core["rule"],
         "promised": plan.document["core_overload_probability"],
-        "cost": sum(costs[service] * count for service, count in instances.items()),
-        "rule_cost": sum(costs[service] * count for service, count in rule.items()),
-        "fixed": [*replays["plan"].query("overloaded and is_fixed")["service"]],
+        "planners": judge_planners(case, family, plan, rule, futures=futures),
         "rows": [*_demand_rows(plan, truth, promotion, name), *peaks, *naive],
         "panel": panel,
     }
-
-
-def _core_overloads(replay: pd.DataFrame) -> list[str]:
-    return replay.loc[replay["overloaded"] & (replay["tier"] == "core"), "service"].tolist()
 
 
 def _largest_seconds(truth: Any, promotion: str) -> dict[str, float]:
@@ -168,23 +156,22 @@ def summarize(results: list[dict[str, Any]], peers: Peers | None = None) -> dict
         "90 % intervals": intervals_table(frame),
         "Interval score, ours ÷ peer's (below 1 is better)": duels_table(frame),
         "Plans": _plans_table(results),
+        "Planners": planners_table([result["planners"] for result in results]),
+        "Price of not knowing": parts_table([result["planners"] for result in results]),
     }
 
 
 def _plans_table(results: list[dict[str, Any]]) -> pd.DataFrame:
-    held = np.array([not result["core_overloaded"] for result in results])
-    rule_held = np.array([not result["rule_core_overloaded"] for result in results])
-    ratio = np.array([result["cost"] / result["rule_cost"] for result in results])
+    plans = [result["planners"]["plan"] for result in results]
+    held = np.array([not plan["core"] and not plan["fixed"] for plan in plans])
     promised = np.array([math.nan if result["promised"] is None else result["promised"] for result in results])
-    known = promised[np.isfinite(promised)]
+    known, feasible = promised[np.isfinite(promised)], np.array([bool(result["feasible"]) for result in results])
     figures = {
-        "replays without core overload": _share(held),
-        "rule of thumb: replays without core overload": _share(rule_held),
+        "replays without any core overload": _share(held),
+        "of plans called feasible": _share(held[feasible]) if feasible.any() else "none",
         "promised probability of core overload, mean": f"{known.mean():.3f}" if len(known) else "unknown",
         "plans that promise a probability": f"{len(known)} of {len(results)}",
-        "feasible plans": f"{np.mean([result['feasible'] for result in results]):.3f}",
-        "cost ÷ rule of thumb, median": f"{np.median(ratio):.2f}",
-        "cost ÷ rule of thumb, quartiles": f"{np.quantile(ratio, 0.25):.2f} – {np.quantile(ratio, 0.75):.2f}",
+        "feasible plans": f"{feasible.mean():.3f}",
         "seconds a plan, median": f"{np.median([result['seconds'] for result in results]):.1f}",
     }
     return pd.DataFrame({"figure": list(figures), "value": list(figures.values())})
@@ -202,20 +189,21 @@ def run(
     *,
     family: str = "first",
     peers: Peers | None = None,
+    futures: int = FUTURES,
 ) -> str:
     """Judge so many companies of a family and return the tables as text."""
     start = FAMILIES[family][1] if first_seed is None else first_seed
     seeds = range(start, start + companies)
-    work = partial(judge, family=family)
+    work = partial(judge, family=family, futures=futures)
     if jobs == 1:
         results = [work(seed) for seed in seeds]
     else:
         with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
             results = list(pool.map(work, seeds))
     misses = [
-        f"seed {result['seed']}: {', '.join(result['core_overloaded'])}"
+        f"seed {result['seed']}: {', '.join([*plan['core'], *(f'{name} (fixed)' for name in plan['fixed'])])}"
         for result in results
-        if result["core_overloaded"]
+        if (plan := result["planners"]["plan"])["core"] or plan["fixed"]
     ]
     parts = [f"Simulated companies of the {family} family, seeds {seeds.start}–{seeds.stop - 1}"]
     for title, table in summarize(results, peers).items():

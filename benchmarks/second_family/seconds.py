@@ -65,7 +65,8 @@ class Window:
         def arrive(k: int, mean: Floats) -> Floats:
             return np.asarray(np.rint(mean * self.ratio[:, k]))
 
-        return _flow(self.world, self.event, self.starts_s, self.external, self.fan_out, arrive, features, admitted)
+        since = np.arange(len(self.external)) + self.starts_s - self.event.starts_s
+        return flow(self.world, self.event, since, self.external, self.fan_out, arrive, features, admitted)
 
 
 def windows_of(event: Event, *, remembered: bool) -> list[tuple[int, int]]:
@@ -93,7 +94,7 @@ def play_window(world: World, event: Event, starts_s: int, ends_s: int) -> Windo
     """Play one stretch of a promotion."""
     rng = rng_of(world.setting, "seconds", event.id, str(starts_s))
     seconds = np.arange(starts_s, ends_s, dtype=np.float64)
-    arrivals = _arrivals(world, event, rng, seconds)
+    arrivals = entry_arrivals(world, event, rng, seconds)
     external = np.zeros((len(seconds), len(world.graph.nodes)), np.float32)
     external[:, [world.graph.index[entry.name] for entry in world.rates.entries]] = arrivals
     fan_out = edge_factors(world, event.id)
@@ -106,7 +107,7 @@ def play_window(world: World, event: Event, starts_s: int, ends_s: int) -> Windo
         np.divide(counts, mean, out=ratio[:, k], where=mean > 0)
         return np.asarray(np.rint(mean * ratio[:, k]))
 
-    offered = _flow(world, event, starts_s, external, fan_out, arrive, (), None)
+    offered = flow(world, event, seconds - event.starts_s, external, fan_out, arrive, (), None)
     return Window(world, event, starts_s, external, ratio, fan_out, offered)
 
 
@@ -116,7 +117,20 @@ def edge_factors(world: World, name: str) -> NDArray[np.float64]:
     return np.asarray(np.exp(world.restlessness.fan_out * rng.normal(size=len(world.graph.edges))))
 
 
-def _arrivals(world: World, event: Event, rng: np.random.Generator, seconds: NDArray[np.float64]) -> Floats:
+def entry_arrivals(
+    world: World, event: Event, rng: np.random.Generator, seconds: NDArray[np.float64], *, scripts: Floats | None = None
+) -> Floats:
+    """Draw the requests from outside in whole minutes of a promotion, shape (seconds, entries).
+
+    Parameters
+    ----------
+    world, event, rng
+        The company, the promotion, a stream.
+    seconds
+        From the origin.
+    scripts
+        Factor of scripts' bursts by second and entry; drawn where not given.
+    """
     restless = world.restlessness
     means = world.rates.entry_rates(seconds).astype(np.float32)
     count = means.shape[1]
@@ -127,7 +141,7 @@ def _arrivals(world: World, event: Event, rng: np.random.Generator, seconds: NDA
     heat = np.where(since >= 0, np.exp(-since.clip(0) / 300), 0.0)
     for k in range(count):
         if restless.hot[k] > 0:
-            means[:, k] *= _scripts(rng, len(seconds))
+            means[:, k] *= _scripts(rng, len(seconds)) if scripts is None else scripts[:, k]
         factor = cox_factor(
             rng, means[:, k], spread=float(restless.spread[k] * event.burst), usual=float(restless.usual[k]),
             fall=restless.fall, memory_s=restless.memory_s, form=restless.form,
@@ -148,20 +162,22 @@ def _scripts(rng: np.random.Generator, seconds: int) -> Floats:
     return factor
 
 
-def _flow(
+def flow(
     world: World,
     event: Event,
-    starts_s: int,
+    since: NDArray[np.float64] | NDArray[np.int64],
     external: Floats,
     fan_out: NDArray[np.float64],
     arrive: Callable[[int, Floats], Floats],
     features: Collection[str],
     admitted: Floats | None,
 ) -> Floats:
-    """Carry every second's requests from callers to callees; `arrive` turns a mean into whole numbers."""
+    """Carry every second's requests from callers to callees; `arrive` turns a mean into whole numbers.
+
+    `since` are the seconds from the promotion's start, `external` what comes from outside, shape (seconds, services).
+    """
     graph = world.graph
     offered = external.copy()
-    since = np.arange(len(external)) + starts_s - event.starts_s
     cold = np.where((since >= 0) & (since < 2 * HOUR_S), event.cold_misses * np.exp(-since.clip(0) / 600), 0.0)
     for k, node in enumerate(graph.nodes):
         mean = np.zeros(len(external), np.float32)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from capacity.catalog import Service
 from capacity.lessons import Lessons
+from capacity.saturation import rules
 from capacity.saturation.bounds import beyond, raise_to
 from capacity.saturation.combine import Common, EnvironmentRatio, combine
 from capacity.saturation.drift import Drift
@@ -52,7 +53,7 @@ def answer_of(
     runs
         What its tests say, in time order.
     shown
-        What production has shown.
+        What production has shown; where the objective was not seen to hold, for a service without tests alone.
     ratio
         From outside production to inside.
     fleet
@@ -67,6 +68,9 @@ def answer_of(
     if runs:
         answer = from_tests(service.name, runs, Common(ratio, n=n, rng=rng), fleet=fleet)
         return above_production(answer, runs, shown, rng=rng)
+    if shown is not None and not shown.objective_seen:
+        qps = shown.qps * np.exp(-rules.UNSEEN_LATENCY_LOSS * np.abs(rng.standard_normal(n)))
+        return Answer(np.asarray(qps), "production", 0.0, [shown.says, "no load test says where it ends"])
     if shown is not None:
         qps = beyond(np.full(n, shown.qps), upper_qps=shown.upper_qps, rng=rng)
         return Answer(qps, "production", shown.qps, [shown.says, "no load test says where it ends"])

@@ -57,6 +57,11 @@ STABLE_SHARE = 0.97
 FLAT_ELASTICITY = 0.1
 """Throughput growth per growth of load below which the knee is behind."""
 
+UNSEEN_LATENCY_LOSS = 0.18
+"""Where nobody records latency, what was served without errors may lie beyond the objective by this much (half-normal):
+an instance may have served at its very end, and an objective that holds up to 70 % of that, as utilization targets
+commonly are set, lies two of these lower."""
+
 PRODUCTION_RANK = 3
 """Production's lower bound is the third-busiest interval within the objective: one bad counter must not set it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from capacity.saturation.answers import Answer, answer_of, learnt
 from capacity.saturation.combine import EnvironmentRatio, environment_ratio
 from capacity.saturation.next_step import next_step
 from capacity.saturation.pools import mixed_pools, pool_answers, production_mix
-from capacity.saturation.production import Proven, proven
+from capacity.saturation.production import Proven, proven, served
 from capacity.saturation.result import Curves, samples_array
 from capacity.saturation.runs import RunCapacity, limits_of
 from capacity.saturation.tested import ReadTest, read_steps, run_capacities
@@ -74,6 +74,7 @@ def fit_saturation(
     runs = run_capacities(read, services, n_samples=n_samples, seed=seed)
     ratio = environment_ratio(_pairs(runs))
     shown = _proven(traffic, services)
+    unseen = _served(traffic, services, without={name for name in names if runs[name]} | shown.keys())
     corrections = lessons if lessons is not None else Lessons()
     answers, gates = _pooled(services, runs, shown, ratio, traffic=traffic, n=n_samples, seed=seed)
     for name in names:
@@ -81,7 +82,7 @@ def fit_saturation(
         if name not in answers:
             fleet = services[services.pool_of(name)].instances
             answers[name] = answer_of(
-                services[name], runs[name], shown.get(name), ratio, fleet=fleet, n=n_samples, rng=rng
+                services[name], runs[name], shown.get(name, unseen.get(name)), ratio, fleet=fleet, n=n_samples, rng=rng
             )
         answers[name] = learnt(answers[name], name, corrections, rng=rng)
     return Curves(
@@ -96,7 +97,7 @@ def fit_saturation(
         why={s: tuple(answers[s].why) for s in names},
         next_step={s: next_step(services[s], runs[s], answers[s].evidence) for s in names},
         fixed_qps={s: float(q) for s in names if (q := services[s].max_qps) is not None},
-        assumptions=_assumptions(services, runs, answers, ratio),
+        assumptions=_assumptions(services, runs, answers, ratio, [name for name in names if name in unseen]),
         points=_points(read),
         limits={s: limits_of(services[s]) for s in names},
         drift={s: d for s in names if (d := answers[s].drift) is not None},
@@ -167,12 +168,27 @@ def _proven(traffic: Any, services: Catalog) -> dict[str, Proven]:
     return shown
 
 
+def _served(traffic: Any, services: Catalog, *, without: Collection[str]) -> dict[str, Proven]:
+    """Read loads whose latency nobody recorded, for scaled services of which neither tests nor production say more."""
+    names = [n for n in services.names if n not in without and not services[n].is_fixed and services[n].max_qps is None]
+    if not names or traffic is None or getattr(traffic, "is_empty", False):
+        return {}
+    frame: pd.DataFrame = traffic.proven()
+    parts = {str(name): rows for name, rows in frame.groupby("service", observed=True)}
+    found = {name: served(parts[name], services[name]) for name in names if name in parts}
+    return {name: one for name, one in found.items() if one is not None}
+
+
 def _newest_curve(runs: list[RunCapacity]) -> Any:
     return next((r.curve for r in reversed(runs) if r.curve is not None), None)
 
 
 def _assumptions(
-    services: Catalog, runs: Mapping[str, list[RunCapacity]], answers: Mapping[str, Answer], ratio: EnvironmentRatio
+    services: Catalog,
+    runs: Mapping[str, list[RunCapacity]],
+    answers: Mapping[str, Answer],
+    ratio: EnvironmentRatio,
+    unseen: list[str],
 ) -> tuple[str, ...]:
     said: list[str] = []
 
@@ -184,8 +200,10 @@ def _assumptions(
     kinds = {k: [s for s, a in answers.items() if a.evidence == k] for k in ("bounded", "production", "none")}
     cpu = f"the whole CPU ({rules.CPU_CEILING:.0%} of it where only production is known)"
     beyond_rule = f"at most {rules.MOST_BEYOND - 1:.0%} above what was seen to hold, and not above {cpu}"
-    add(f"capacity is quoted {beyond_rule}", kinds["bounded"] + kinds["production"])
+    within = [name for name in kinds["production"] if name not in unseen]
+    add(f"capacity is quoted {beyond_rule}", kinds["bounded"] + within)
     add("nothing is known of capacity", kinds["none"])
+    add("nobody records latency: what was served with few errors is taken for capacity, or up to a third less", unseen)
     single = [s for s, rs in runs.items() if len(rs) == 1]
     nights, machines = f"{rules.RUN_SPREAD:.1%}", f"{rules.INSTANCE_SPREAD:.1%}"
     add(f"one run only: nights are taken to differ by {nights}, instances by {machines}", single)

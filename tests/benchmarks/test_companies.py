@@ -18,7 +18,7 @@ def result(second_company):
     kept = companies.FAMILIES["second"]
     companies.FAMILIES["second"] = (lambda seed: case, 0)
     try:
-        return judge(second_company.seed, "second")
+        return judge(second_company.seed, "second", futures=30)
     finally:
         companies.FAMILIES["second"] = kept
 
@@ -74,7 +74,9 @@ def test_peers_are_judged_beside_ours(result):
     duels = tables["Interval score, ours ÷ peer's (below 1 is better)"].set_index(["metric", "peer"])
     assert duels.loc[("dat", "oracle"), "score_ratio"] > 1
     assert {(GROWTH), (TWENTY)} <= set(duels.loc["peak_qps"].index)
-    assert len(tables["Plans"]) == 8
+    assert len(tables["Plans"]) == 6
+    assert (tables["Price of not knowing"]["median"] > 0.5).all()
+    assert tables["Planners"]["planner"].tolist() == ["plan", "rule of thumb", "knowing planner", "seer"]
 
 
 def test_forecasts_without_their_columns_are_refused(result):

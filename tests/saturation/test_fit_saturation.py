@@ -187,7 +187,7 @@ def test_changed_version_and_type_widen() -> None:
     assert "instance_type_changed" in kind.to_frame()["gates"].iloc[0]
 
 
-def traffic(rows) -> SimpleNamespace:  # type: ignore[no-untyped-def]
+def traffic(rows, *, error_fraction: float = 0.0) -> SimpleNamespace:  # type: ignore[no-untyped-def]
     columns = [
         "service",
         "ts",
@@ -201,7 +201,7 @@ def traffic(rows) -> SimpleNamespace:  # type: ignore[no-untyped-def]
     ]
     stamps = pd.date_range("2026-06-18T20:00", periods=len(rows), freq="min", tz="UTC")
     frame = pd.DataFrame(
-        [["s", t, 60.0, q, 10.0, p, p * 1.5, 0.0, cpu] for t, (q, p, cpu) in zip(stamps, rows, strict=True)],
+        [["s", t, 60.0, q, 10.0, p, p * 1.5, error_fraction, cpu] for t, (q, p, cpu) in zip(stamps, rows, strict=True)],
         columns=columns,
     )
     return SimpleNamespace(is_empty=False, proven=lambda slo=None: frame)
@@ -214,8 +214,38 @@ def test_production_alone_is_a_lower_bound() -> None:
     assert curves.lower_bound_qps["s"] == 60.0
     low, _, high = quantiles(curves)
     assert 60.0 <= low <= high <= 60.0 * rules.MOST_BEYOND
-    unknown = fit_saturation([], catalog(), traffic=traffic([(90.0, np.nan, np.nan)] * 5))
-    assert unknown.evidence["s"] == "none"
+
+
+def test_load_whose_latency_nobody_recorded_is_worth_less_than_a_proof() -> None:
+    curves = fit_saturation([], catalog(), traffic=traffic([(q, np.nan, np.nan) for q in (30.0, 50.0, 45.0, 40.0)]))
+    assert curves.evidence["s"] == "production"
+    low, mid, high = quantiles(curves)
+    assert 0.68 * 40 < low < 0.75 * 40
+    assert 0.85 * 40 < mid < high <= 40.0
+    assert curves.lower_bound_qps["s"] == 0.0
+    assert any("nobody recorded p95_ms" in why for why in curves.why["s"])
+    assert any("nobody records latency" in said and said.endswith(": s") for said in curves.assumptions)
+    assert not any(said.startswith("capacity is quoted") for said in curves.assumptions)
+
+
+def test_a_test_has_the_word_where_latency_is_not_recorded() -> None:
+    with_traffic = fit_saturation([staircase()], catalog(), traffic=traffic([(500.0, np.nan, np.nan)] * 5))
+    assert (with_traffic.instance_capacity_qps == fit_saturation([staircase()], catalog()).instance_capacity_qps).all()
+
+
+def test_idle_instances_say_nothing_of_where_they_end() -> None:
+    idle = traffic([(3.0, np.nan, np.nan)] * 5)
+    assert fit_saturation([], catalog(service(instances=10)), traffic=idle).evidence["s"] == "none"
+    assert fit_saturation([], catalog(service(instances=9)), traffic=idle).evidence["s"] == "production"
+
+
+def test_errors_are_no_service() -> None:
+    curves = fit_saturation([], catalog(), traffic=traffic([(50.0, np.nan, np.nan)] * 5, error_fraction=0.2))
+    assert curves.evidence["s"] == "none"
+
+
+def test_latency_that_broke_the_objective_is_no_service() -> None:
+    assert fit_saturation([], catalog(), traffic=traffic([(50.0, 900.0, np.nan)] * 5)).evidence["s"] == "none"
 
 
 def test_production_raises_what_a_test_says() -> None:
