@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.plan.sizing import effective_losses, instances_for, keep_promise, needed_survivors, survivors
+from capacity.plan.promise import keep_promise
+from capacity.plan.sizing import effective_losses, instances_for, needed_survivors, survivors
 
 Floats = NDArray[np.float64]
 _TYPICAL = 0.5  # degradable services are sized for their typical future by every planner, as the plan does
