@@ -39,7 +39,7 @@ def test_a_missing_forecast_is_refused():
 @given(st.floats(0.01, 0.99), st.integers(0, 10_000))
 def test_pinball_is_least_at_the_quantile(probability, seed):
     actual = np.random.default_rng(seed).lognormal(size=400)
-    at = np.quantile(actual, probability)
+    at = np.quantile(actual, probability, method="inverted_cdf")  # the interpolated one is not quite the minimum
     best = pinball(actual, np.full(400, at), probability)
     assert best <= pinball(actual, np.full(400, at * 1.2), probability) + 1e-12
     assert best <= pinball(actual, np.full(400, at * 0.8), probability) + 1e-12
