@@ -1,6 +1,7 @@
 """Reports: notebooks executed with explicit dates, as pages that open without a network."""
 
 from capacity.report.attempt import Limits
+from capacity.report.decision import DecisionPage, decision_page
 from capacity.report.due import DueRuns, run_due
 from capacity.report.explorer import Explorer, explore
 from capacity.report.faults import FaultsPlayed, play_faults
@@ -46,6 +47,7 @@ from capacity.report.verdict import (
 __all__ = [
     "REPORTS",
     "TARGETS",
+    "DecisionPage",
     "Due",
     "DueRuns",
     "Explorer",
@@ -60,6 +62,7 @@ __all__ = [
     "backtest_scores",
     "backtest_verdict",
     "check_parameters",
+    "decision_page",
     "explore",
     "find_due",
     "forecast_verdict",

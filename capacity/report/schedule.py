@@ -101,6 +101,7 @@ class Schedule(Contract):
         Rule(report="forecast", before_days=90, every_days=7, daily_before_days=14),
         Rule(report="plan", before_days=90, every_days=7, daily_before_days=14),
         Rule(report="readiness", before_days=90, every_days=7, daily_before_days=14),
+        Rule(report="decision", before_days=90, every_days=7, daily_before_days=14),
         Rule(report="retrospective", after_days=(1, 7)),
     )
     alert: Alert = Alert()
@@ -147,7 +148,7 @@ def find_due(schedule: Schedule, promotions: "Iterable[Promotion]", *, today: da
     >>> eve = Promotion(id="p", kind="k", starts_at="2026-11-10T20:00+08:00", ends_at="2026-11-12T00:00+08:00")
     >>> found = find_due(Schedule(), [eve], today=date(2026, 11, 12), since=date(2026, 11, 10))
     >>> [(due.report, due.as_of.day) for due in found]
-    [('forecast', 10), ('plan', 10), ('readiness', 10), ('retrospective', 12)]
+    [('decision', 10), ('forecast', 10), ('plan', 10), ('readiness', 10), ('retrospective', 12)]
     """
     listed = list(promotions)
     found = {

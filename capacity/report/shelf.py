@@ -12,6 +12,7 @@ from capacity.errors import Problem, UsageError, did_you_mean
 
 REPORTS: Mapping[str, str] = {
     "kickoff": "Kick-off: the brief, what is expected, what was assumed",
+    "decision": "Decision: ready or not, what it costs, what may go wrong, what to decide",
     "forecast": "Forecast: people, orders and the worst second",
     "saturation": "Saturation: what each service can take at its SLO",
     "plan": "Plan: instances, limits, degradation and how surely it holds",
