@@ -11,6 +11,7 @@ from capacity.result import Result
 if TYPE_CHECKING:
     import pandas as pd
 
+    from capacity.display.figures import Chart
     from capacity.lessons import Action
     from capacity.plan import Plan
     from capacity.plan.evaluation import Gap
@@ -113,6 +114,12 @@ class Readiness(Result):
         columns = ["kind", "service", "owner", "due", "overdue", "blocking", "says", "cost_per_hour"]
         rows = [vars(item) | {"overdue": id(item) in late} for item in self.items]
         return pd.DataFrame(rows, columns=columns)
+
+    def plot(self) -> "Chart":
+        """Draw how many things are due on which day."""
+        from capacity.operations.figure import draw_readiness
+
+        return draw_readiness(self)
 
 
 def check_readiness(

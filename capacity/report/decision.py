@@ -127,10 +127,10 @@ def draw_commitment(plan: "Plan", promotion: "Promotion", promotions: "Promotion
     axes.set_xlabel("orders in the worst second")
     frame = pd.DataFrame([row[:4] for row in rows], columns=["what", "low", "mid", "high"])
     said = "no limit is set" if committed is None else f"{format_number(committed)} orders/s are committed"
-    mid, high = format_number(peak["q50"]), format_number(peak["q95"])
+    middle, top = format_number(peak["q50"]), format_number(peak["q95"])
     return Chart(
         figure=figure,
-        title=f"{said}; the forecast's middle is {mid}, in 1 of 20 futures {high}",
+        title=f"{said}; the forecast's middle is {middle}, in 1 of 20 futures {top}",
         alt=f"Bars of orders in the worst second: {'; '.join(f'{n} {format_number(m)}' for n, _, m, _, _ in rows)}",
         frame=frame,
         units=dict.fromkeys(["low", "mid", "high"], "orders/s"),
