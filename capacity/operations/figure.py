@@ -1,9 +1,8 @@
 """The picture of what is open: things to do by day and kind, up to the freeze."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.dates import date2num
 
 from capacity.display.escape import plain
 from capacity.display.figures import BLUE, GREY, VERMILION, Chart, new_figure
@@ -28,7 +27,8 @@ def draw_readiness(readiness: "Readiness") -> Chart:
         place = kinds.index(str(row.kind))
         axes.scatter([day], [place], s=90, color=color, marker="X" if row.blocking else "o")
         axes.annotate(str(row.size), (day, place), xytext=(8, 0), textcoords="offset points", va="center", color=color)
-    axes.axvline(float(date2num(readiness.as_of)), color=GREY, linewidth=1)
+    today: Any = np.datetime64(readiness.as_of.isoformat())
+    axes.axvline(today, color=GREY, linewidth=1)
     axes.set_yticks(range(len(kinds)), [plain(kind.replace("_", " ")) for kind in kinds])
     axes.set_ylim(-0.6, max(len(kinds), 1) - 0.4)
     axes.set_title("number due on a day; red cross: blocks; grey line: today", loc="left", fontsize=9, color=GREY)
