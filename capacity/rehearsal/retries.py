@@ -43,7 +43,9 @@ class Retries:
         self.most = np.concatenate([network.retries[inner], np.full(len(users), user_retries, dtype=np.int64)])
         given = np.concatenate([budget_qps[inner], np.full(len(users), np.inf)])
         self.given: Array = np.where(np.isinf(budget), np.inf, given).astype(dtype)
-        self.share: Array = np.where(np.isnan(self.given), RETRY_BUDGET if np.isinf(budget) else budget, 0).astype(dtype)
+        self.share: Array = np.where(np.isnan(self.given), RETRY_BUDGET if np.isinf(budget) else budget, 0).astype(
+            dtype
+        )
         self.free = np.isinf(self.given)
         self.place = np.full(len(network.caller), -1, dtype=np.int64)
         self.place[inner] = np.arange(len(inner))

@@ -268,10 +268,10 @@ class _Run:
         refused = rejected / safe
         self.success.spread(success, refused, self.edges)
         self.edges.again(served, self.external[t], success, refused)
-        turned = self.edges.add_refused(rejected)
+        self.edges.add_refused(rejected, arriving)
         self.ladder.watch(t, arriving)
         self.recorder.busy(
-            t, demand=demand, capacity=capacity, served=served, rejected=turned, arrived=arriving, retried=retried,
+            t, demand=demand, capacity=capacity, served=served, rejected=rejected, arrived=arriving, retried=retried,
             wasted=passed - good, success=success, backlog=self.queue + self.broker, broker=self.broker,
             whole=self.factor[t] >= 1.0,
         )  # fmt: skip
