@@ -1,4 +1,4 @@
-"""Changes to a plan that might mend a break: instances, limits, features, retry budgets, time, and what to negotiate."""
+"""Changes to a plan that might mend a break: instances, limits, features, retry budgets, time, negotiations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -90,7 +90,7 @@ def say_moment(second: int) -> str:
     Examples
     --------
     >>> say_moment(-90), say_moment(5), say_moment(0)
-    ('90 s before the start', '5 s after the start', 'at the start')
+    ('1 min 30 s before the start', '5 s after the start', 'at the start')
     """
     if second == 0:
         return "at the start"
