@@ -1,4 +1,4 @@
-"""Run benchmarks by name: companies, online_retail, intraday; by name only readers, curves, saturation, forecast, rehearsal."""
+"""Run benchmarks by name: companies, online_retail, intraday; by name only the others."""
 
 import argparse
 from functools import partial
@@ -23,7 +23,7 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="companies, online_retail, intraday, readers, curves, saturation, forecast, rehearsal; the first three by default",
+        help="companies, online_retail, intraday (these by default), readers, curves, saturation, forecast, rehearsal",
     )
     parser.add_argument("--companies", type=int, default=50, help="how many simulated companies of each family")
     parser.add_argument("--family", choices=[*companies.FAMILIES], help="which family of companies; both without it")

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -87,7 +87,21 @@ def _answer(made: "Plan", *, kept: str) -> int:
     "faults",
     multiple=True,
     metavar="FAULT",
-    help="zone-loss, demand=1.5, slow-downstream=SERVICE, cold-cache, retry-storm, limiter-loss …; repeatable.",
+    help="NAME[=SERVICE][:FACTOR][@WHEN][/SECONDS], see below; repeatable.",
+)
+@click.option(
+    "--limits",
+    type=click.Choice(["cluster", "instance", "instance-and-cluster", "none"]),
+    default="cluster",
+    show_default=True,
+    help="Which limits are enforced, besides those of callers and hot keys.",
+)
+@click.option(
+    "--skew",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.0,
+    show_default=True,
+    help="The fullest third of the instances gets so much more than the mean.",
 )
 @click.option(
     "--paths",
@@ -96,17 +110,44 @@ def _answer(made: "Plan", *, kept: str) -> int:
     help="Futures to play.  [default: 100, fewer with thousands of services]",
 )
 @common_options
-def rehearse(ws: "Workspace", promotion: str, faults: tuple[str, ...], paths: int | None, as_json: bool) -> None:
-    """Play the plan of PROMOTION second by second: what breaks first, when, why, and what mends it."""
+def rehearse(
+    ws: "Workspace",
+    promotion: str,
+    faults: tuple[str, ...],
+    limits: Any,
+    skew: float,
+    paths: int | None,
+    as_json: bool,
+) -> None:
+    r"""Play the plan of PROMOTION second by second: what breaks first, when, why, and what mends it.
+
+    \b
+    Faults, each with when it strikes unless @WHEN says otherwise:
+      zone-loss[=ZONES]                   zones are gone from the beginning
+      slow-downstream=SERVICE[:FACTOR]    takes 0.3 of its capacity for 6 min, from a minute before the worst second
+      third-party-down=SERVICE            answers nothing for 6 min, from a minute before the worst second
+      cold-cache[=SERVICE]                caches in front of it empty a minute before, full again within minutes
+      retry-storm[=SERVICE][:FACTOR]      calls tried 4 times, users 3 times, no budget; set off by 30 s at 0.33
+      limiter-loss[=SERVICE]              no limit is enforced
+      demand=FACTOR                       so many times the arrivals
+      late-scale-up[=SERVICE]             instances asked for at the start, serving after their startup time
+      hot-key[=SERVICE][:FACTOR]          the hottest item gets 3 times its share
+    WHEN is peak, start, peak-60 or seconds after the start; /SECONDS says for how long: zone-loss@peak,
+    slow-downstream=payment:0.5@peak-30/120.
+    """
     from capacity.rehearsal import rehearse as play
 
     with progress("Rehearsing"):
-        rehearsal = play(ws.plan(promotion), faults=list(faults), n_paths=paths)
+        rehearsal = play(ws.plan(promotion), faults=list(faults), n_paths=paths, limits=limits, skew=skew)
     if as_json:
         print_json("rehearsal", rehearsal.to_document())
         return
     click.echo(repr(rehearsal))
-    print_table(rehearsal.to_frame())
+    if len(rehearsal.breaks):
+        what = ["service", "share", "at_s", "metastable", "shed_to_qps", "spread"]
+        print_table(rehearsal.breaks[what], title="What breaks", units=rehearsal.units)
+    if len(rehearsal.tried):
+        print_table(rehearsal.tried, title="Tried to mend the first of it")
     print_lines("Why", list(rehearsal.why))
 
 

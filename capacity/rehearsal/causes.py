@@ -16,7 +16,7 @@ from capacity.rehearsal.trace import NOTHING_LEFT, Trace
 from capacity.rehearsal.world import World
 
 _NOTABLE = 0.05  # of a service's load: what is less explains nothing
-STUCK_S = 30  # broken for so long with demand back below capacity: it does not recover by itself
+STUCK_S = 60  # broken for so long with demand back below capacity: longer than queues and attempts take to be gone
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def _raised(scene: Scene, s: int) -> list[str]:
     ]
     warmth = float(scene.script.warmth[scene.first(s)])
     if warmth < 1.0:
-        more = (1.0 - warmth) * (_cold_factor(scene, s) - 1.0)
-        if more > _NOTABLE:
-            out.append(f"misses of cold caches add {format_percent(more)} to its demand")
+        times = 1.0 + (1.0 - warmth) * (_cold_factor(scene, s) - 1.0)
+        if times > 1.0 + _NOTABLE:
+            out.append(f"misses of cold caches make {format_number(times)} times its usual demand")
     return out
 
 

@@ -125,11 +125,11 @@ class Edges:
         arriving[callee] = np.maximum(arriving[callee] - gone, 0.0)
         self._refused.append((callee, gone))
 
-    def add_refused(self, rejected: Array) -> Array:
-        """Count what callers' limits stopped with what the callee's turned away."""
+    def add_refused(self, rejected: Array, arrived: Array) -> None:
+        """Count what callers' limits stopped as asked for and turned away, in place."""
         for callee, gone in self._refused:
             rejected[callee] += gone
-        return rejected
+            arrived[callee] += gone
 
     def again(self, served: Array, external: Array, success: Array, refused: Array) -> None:
         """Decide what is tried again in the next second."""

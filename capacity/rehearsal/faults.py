@@ -163,17 +163,15 @@ def parse_faults(faults: Sequence[str], *, services: Collection[str]) -> Faults:
 
 def _read(text: str, services: Collection[str]) -> Fault | Problem:
     name, equals, value = text.partition("=")
-    where, tail = f"fault {text!r}", ""
+    where, tail = f"fault {text!r}", None
     if value not in services:
-        head, mark, tail = (value if equals else name).rpartition("@")
+        head, mark, after = (value if equals else name).rpartition("@")
         if mark:
-            name, value = (name, head) if equals else (head, value)
-        else:
-            tail = ""
+            name, value, tail = (name, head, after) if equals else (head, value, after)
     if name not in KINDS:
         return Problem(where, repr(name), f"one of {', '.join(NAMES)}", did_you_mean(name, NAMES))
     kind = KINDS[name]
-    when = _moment(tail) if tail else (kind.at, None)
+    when = (kind.at, None) if tail is None else _moment(tail)
     if when is None:
         return Problem(where, repr(tail), "after @: peak, start, peak-60 or seconds after the start, then /SECONDS")
     said = _value(where, name, kind, value if equals else "", services)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capacity.display.escape import plain
-from capacity.display.figures import BLUE, GREY, INK, VERMILION, Chart, draw_band, label_lines, new_figure, number_axis
+from capacity.display.figures import BLUE, GREY, INK, VERMILION, Chart, draw_band, label_line, new_figure, number_axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 _MOST = 4
 _MOST_BREAKS = 8
 _BIN_MIN = 10 / 60
+_APART = 0.13  # of a panel's height
 
 
 def draw_rehearsal(rehearsal: "Rehearsal") -> Chart:
-    """Draw the services whose demand comes closest to their capacity, one panel each; below them the breaks."""
+    """Draw the services that break most often or come closest to it, one panel each; below them what breaks when."""
     frame = worst_stretch(rehearsal.timeline)
     names = _tightest(frame)
     broken = _broken(frame)
@@ -52,15 +53,28 @@ def worst_stretch(frame: "pd.DataFrame") -> "pd.DataFrame":
 def _panel(axes: Any, part: "pd.DataFrame", name: str) -> None:
     minutes = part["seconds"].to_numpy() / 60
     draw_band(axes, minutes, part["demand_q05"], part["demand_q95"], coverage=0.9, color=BLUE)
-    lines = (("demand", BLUE, "-"), ("served", GREY, "--"), ("capacity", VERMILION, "-"))
+    lines = (("demand", BLUE, "-"), ("answered", GREY, "--"), ("capacity", VERMILION, "-"))
     for column, color, style in lines:
         axes.plot(minutes, part[f"{column}_q50"], color=color, linestyle=style)
     number_axis(axes.yaxis, unit="/s")
     top = float(np.nanmax([part["demand_q95"].max(), part["capacity_q50"].max(), 1e-9]))
     axes.set_ylim(0, 1.08 * top)
-    axes.set_title(plain(name), loc="left", fontsize=9)
+    waits = float(part["backlog_q50"].max()) > 0 and not part["broken_share"].any()
+    queue = ": what exceeds capacity waits in its queue" if waits else ""
+    axes.set_title(plain(name) + queue, loc="left", fontsize=9)
     last = part.iloc[-1]
-    label_lines(axes, [(float(minutes[-1]), float(last[f"{c}_q50"]), c, color) for c, color, _ in lines])
+    _label(axes, float(minutes[-1]), sorted((float(last[f"{c}_q50"]), c, color) for c, color, _ in lines))
+
+
+def _label(axes: Any, right: float, ranked: list[tuple[float, str, str]]) -> None:
+    """Write the lines' names at their ends, apart from one another as far as these low panels need."""
+    apart = _APART * axes.get_ylim()[1]
+    heights: list[float] = []
+    for height, _, _ in ranked:
+        heights.append(max(height, heights[-1] + apart) if heights else height)
+    sunk = max(heights[-1] - axes.get_ylim()[1], 0.0)
+    for height, (_, name, color) in zip(heights, ranked, strict=True):
+        label_line(axes, right, max(height - sunk, 0.0), name, color=color)
 
 
 def _lanes(axes: Any, frame: "pd.DataFrame", broken: list[str]) -> None:
@@ -86,7 +100,8 @@ def _broken(frame: "pd.DataFrame") -> list[str]:
 
 
 def _alt(names: list[str], broken: list[str], frame: "pd.DataFrame") -> str:
-    said = f"Demand, served requests and capacity over time of {len(names)} services: {', '.join(names) or 'none'}"
+    of = f"{len(names)} services: {', '.join(names) or 'none'}"
+    said = f"Demand, requests answered in time and capacity over time of {of}"
     if not broken:
         return f"{said}; nothing breaks"
     first = frame[(frame["service"] == broken[0]) & (frame["broken_share"] > 0)].iloc[0]
@@ -96,5 +111,6 @@ def _alt(names: list[str], broken: list[str], frame: "pd.DataFrame") -> str:
 def _tightest(frame: "pd.DataFrame") -> list[str]:
     known = frame.dropna(subset=["capacity_q50"])
     known = known[known["capacity_q50"] > 0]
-    use = (known["demand_q50"] / known["capacity_q50"]).groupby(known["service"]).max()
-    return [str(name) for name in use.sort_values(ascending=False, kind="stable").index[:_MOST]]
+    by = known.assign(use=known["demand_q50"] / known["capacity_q50"]).groupby("service", sort=False)
+    ranked = by[["broken_share", "use"]].max().sort_values(["broken_share", "use"], ascending=False, kind="stable")
+    return [str(name) for name in ranked.index[:_MOST]]

@@ -1,11 +1,11 @@
 """What a rehearsal showed, in words: what breaks first, when, why, how far, whether it recovers, what mends it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.display.numbers import format_number, format_percent, format_qps, format_seconds
+from capacity.display.numbers import format_number, format_percent, format_seconds
 from capacity.plan.fleet import Fleet
 from capacity.rehearsal.causes import Scene, because, is_metastable, recovery, shed_to_qps, spread
 from capacity.rehearsal.trace import Trace
@@ -90,7 +90,7 @@ def say_moment(second: int) -> str:
     Examples
     --------
     >>> say_moment(-90), say_moment(5), say_moment(0)
-    ('90 s before the start', '5 s after the start', 'at the start')
+    ('1 min 30 s before the start', '5 s after the start', 'at the start')
     """
     if second == 0:
         return "at the start"
@@ -127,13 +127,15 @@ def say_verdict(*, overload: float | None, promised: float | None, unknown: Sequ
     )
 
 
-def say_breaks(breaks: Sequence[Break], *, first: str | None, unknown: bool) -> list[str]:
-    """Say every break, the first to come first."""
+def say_breaks(
+    breaks: Sequence[Break], *, first: str | None, unknown: bool, accepted: Mapping[str, float]
+) -> list[str]:
+    """Say every break, the first to come first; ``accepted`` is the share of futures that the risk allows each."""
     if not breaks:
         known = " of what has a known capacity" if unknown else ""
         return [f"nothing{known} breaks: what is let in is served in time"]
     told = sorted(breaks, key=lambda b: (b.service != first, -b.share))[:_SAID]
-    lines = [_say(b, leads=b.service == first) for b in told]
+    lines = [_say(b, leads=b.service == first, accepted=accepted[b.service]) for b in told]
     if len(breaks) > _SAID:
         lines.append(
             f"{len(breaks) - _SAID} more services break, each in at most {format_percent(breaks[_SAID].share)}"
@@ -141,7 +143,7 @@ def say_breaks(breaks: Sequence[Break], *, first: str | None, unknown: bool) -> 
     return lines
 
 
-def _say(found: Break, *, leads: bool) -> str:
+def _say(found: Break, *, leads: bool, accepted: float) -> str:
     far = "it stays there"
     if found.spread:
         names = ", ".join(f"{name} ({f'{delay} s later' if delay else 'at once'})" for name, delay in found.spread[:6])
@@ -149,7 +151,9 @@ def _say(found: Break, *, leads: bool) -> str:
         far = f"it reaches {names}{more}"
     head = f"first {found.service} breaks" if leads else f"{found.service} breaks"
     share = format_percent(found.share)
-    return f"{head}, in {share} of the futures, {say_moment(found.at_s)}: {found.because}; {far}; {found.recovers}"
+    within = f" (the plan accepts {format_percent(accepted)})" if found.share <= accepted else ""
+    when = say_moment(found.at_s)
+    return f"{head}, in {share} of the futures{within}, {when}: {found.because}; {far}; {found.recovers}"
 
 
 def say_tries(service: str, tried: Sequence[Tried], *, currency: str) -> list[str]:
@@ -175,7 +179,7 @@ def _say_try(one: Tried, currency: str) -> str:
         price.append(f"{format_number(one.cost_per_hour)} {currency} an hour")
     if one.value_lost_per_hour > 0:
         price.append(f"{format_number(one.value_lost_per_hour)} {currency} of value lost an hour")
-    if one.turned_away_per_hour > 0.5:
-        price.append(f"{format_qps(one.turned_away_per_hour / 3600)} more requests turned away")
+    if one.turned_away_requests > 0.5:
+        price.append(f"{format_number(one.turned_away_requests)} more requests turned away")
     breaks = f"breaks in {format_percent(one.breaks)} instead of {format_percent(one.breaks_before)}"
     return f"{one.what} ({', '.join(price) or 'costs nothing'}; {breaks})"

@@ -24,7 +24,7 @@ from capacity.rehearsal.script import build_script, serving
 from capacity.rehearsal.simulate import simulate
 from capacity.rehearsal.stage import Stage, set_stage
 from capacity.rehearsal.tables import break_frame, timeline_frame, tried_frame
-from capacity.rehearsal.tries import Tried, try_changes
+from capacity.rehearsal.tries import Tried, accepted_shares, try_changes
 
 _PATHS, _FEWEST_PATHS = 100, 2
 _MOST_STATES = 100_000  # futures × services
@@ -99,13 +99,14 @@ def rehearse(
     unknown = [fleet.names[s] for s in np.flatnonzero(core & ~fleet.is_known)]
     overload = None if unknown else float(trace.overloaded[:, core].any(axis=1).mean())
     tried: tuple[Tried, ...] = try_changes(plan, scene, first) if mend and first is not None else ()
+    accepted = {name: accepted_shares(plan)[int(fleet.tier[s])] for s, name in enumerate(fleet.names)}
     first_name = None if first is None else fleet.names[first]
     why = [
         say_verdict(
             overload=overload, promised=plan.document["core_overload_probability"], unknown=unknown, paths=len(sample)
         ),
         say_turned_away(fleet, trace),
-        *say_breaks(breaks, first=first_name, unknown=bool(unknown)),
+        *say_breaks(breaks, first=first_name, unknown=bool(unknown), accepted=accepted),
         *(say_tries(str(first_name), tried, currency=plan.document["cost"]["currency"]) if mend and first_name else []),
         *say_switches(scene),
         _say_stage(stage),

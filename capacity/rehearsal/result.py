@@ -30,10 +30,10 @@ class Rehearsal(Result):
     tried : DataFrame
         One row a change that was played again to mend the first break, the cheapest that mends first: the share of the
         futures tried in which it or a core service breaks then and before, money and value lost an hour (money None:
-        to be negotiated), and requests turned away at the entries an hour more than before.
+        to be negotiated), and how many more requests are turned away at the entries than before.
     timeline : DataFrame
-        Ten-second bins: service, seconds after the start, quantiles of demand, served, capacity and backlog, wait, and
-        the share of the futures in which the service was broken.
+        Ten-second bins: service, seconds after the start, quantiles of demand, served (for nobody
+        as well), answered in time, capacity and backlog; wait; and the share of the futures in which it was broken.
     overload_fraction : float or None
         Share of futures in which a core service's demand exceeded its capacity, before any limit.
         None where the capacity of a core service is unknown.

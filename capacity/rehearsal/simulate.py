@@ -208,7 +208,7 @@ class _Run:
         retried = self.edges.retries_arriving(shape)
         if retried is not None:
             arriving += retried
-        served, good, passed = np.empty(shape, dtype), np.empty(shape, dtype), np.empty(shape, dtype)
+        served, good, passed, answered = (np.empty(shape, dtype) for _ in range(4))
         calls = flows.calls_now(warmth)
         active = self.ladder.active(t)
         instances = self.script.instances[t][self.world.pool]
@@ -220,11 +220,15 @@ class _Run:
             let[:] = self.buckets.admit(at, offered, on=on[at], instances=instances[at])
             done, left, good[at] = serve(self.queue[at], let, capacity=able[at], timeout_s=self.timeout[at])
             self.queue[at] = left
+            answered[at] = good[at]
             if queued is not None:
+                in_time = done
                 done = self._drain(at, done, queued, able)
+                answered[at] += done - in_time
             served[at] = done
             self._call(k, at, flows, warmth, done, arriving, queued, active, on)
-        self._finish(t, demand, capacity, arriving, passed, served, good, retried)
+        seconds = _Second(arriving, queued, passed, served, good, answered, retried)
+        self._finish(t, demand, capacity, seconds)
 
     def _drain(self, at: slice, done: Array, queued: Array, capacity: Array) -> Array:
         """Work off queued calls with what the second leaves."""
@@ -258,23 +262,35 @@ class _Run:
                 into = queued if network.queued[edge] and queued is not None else arriving
                 into[network.callee[edge]] = np.maximum(into[network.callee[edge]] - flow, 0.0)
 
-    def _finish(
-        self, t: int, demand: Array, capacity: Array, arriving: Array, passed: Array, served: Array, good: Array,
-        retried: Array | None,
-    ) -> None:  # fmt: skip
+    def _finish(self, t: int, demand: Array, capacity: Array, seen: "_Second") -> None:
+        arriving, passed = seen.arriving, seen.passed
         safe = np.maximum(arriving, _TINY)
-        success = np.where(arriving > _TINY, np.minimum(good / safe, 1.0), 1.0)
+        success = np.where(arriving > _TINY, np.minimum(seen.good / safe, 1.0), 1.0)
         rejected = np.maximum(arriving - passed, 0.0)
         refused = rejected / safe
         self.success.spread(success, refused, self.edges)
-        self.edges.again(served, self.external[t], success, refused)
-        turned = self.edges.add_refused(rejected)
+        self.edges.again(seen.served, self.external[t], success, refused)
+        self.edges.add_refused(rejected, arriving)
         self.ladder.watch(t, arriving)
         self.recorder.busy(
-            t, demand=demand, capacity=capacity, served=served, rejected=turned, arrived=arriving, retried=retried,
-            wasted=passed - good, success=success, backlog=self.queue + self.broker, broker=self.broker,
+            t, demand=demand, capacity=capacity, served=seen.served, answered=seen.answered, rejected=rejected,
+            arrived=arriving if seen.queued is None else arriving + seen.queued, retried=seen.retried,
+            wasted=passed - seen.good, success=success, backlog=self.queue + self.broker, broker=self.broker,
             whole=self.factor[t] >= 1.0,
         )  # fmt: skip
         self.quiet = not (
             self.queue.any() or self.broker.any() or self.buckets.low.any() or self.edges.busy or not self.ladder.idle
         )
+
+
+@dataclass(frozen=True)
+class _Second:
+    """Requests of one second, (s, path)."""
+
+    arriving: Array
+    queued: Array | None
+    passed: Array
+    served: Array
+    good: Array
+    answered: Array
+    retried: Array | None

@@ -44,10 +44,10 @@ def tried_frame(tried: Sequence[Tried]) -> "pd.DataFrame":
         "breaks_before",
         "cost_per_hour",
         "value_lost_per_hour",
-        "turned_away_per_hour",
+        "turned_away_requests",
     ]
     rows = [
-        [t.what, t.mends, t.breaks, t.breaks_before, t.cost_per_hour, t.value_lost_per_hour, t.turned_away_per_hour]
+        [t.what, t.mends, t.breaks, t.breaks_before, t.cost_per_hour, t.value_lost_per_hour, t.turned_away_requests]
         for t in tried
     ]
     return pd.DataFrame(rows, columns=columns).astype({"cost_per_hour": object})

@@ -17,7 +17,7 @@ CALM = 0.9  # of capacity: a service that is still broken with less fresh demand
 BIN_S = 10
 NOTHING_LEFT = 1e6  # demand ÷ capacity of a service that is gone
 QUANTILES = (0.05, 0.5, 0.95)
-SERIES = ("demand", "served", "capacity", "backlog")
+SERIES = ("demand", "served", "answered", "capacity", "backlog")
 _AFFECTED = 0.05  # of a second's requests failed, for whatever reason
 _SLACK = 1e-5  # single precision: demand that equals capacity is not above it
 _TINY = 1e-9
@@ -48,7 +48,8 @@ class Trace:
     switched_on_s, switched_back_s : dict
         Rung to ndarray (path,).
     timeline : dict of str to ndarray (bin, quantile, s)
-        Quantiles over the futures of the largest in ten seconds of demand, served, capacity; and of the backlog.
+        Quantiles over the futures of the largest in ten seconds of demand, served and answered in time; and of capacity
+        and backlog at their end.
     broken_share : ndarray (bin, s)
         Share of the futures in which it was broken in that bin.
     """
@@ -124,11 +125,12 @@ class Recorder:
             self.streak[:] = 0
             self.failing_before = False
         self.total["arrived"] += demand
-        self._bin(t, demand, demand, capacity, None)
+        self._bin(t, (demand, demand, demand), capacity, None)
 
     def busy(
-        self, t: int, *, demand: Array, capacity: Array, served: Array, rejected: Array, arrived: Array,
-        retried: Array | None, wasted: Array, success: Array, backlog: Array, broker: Array, whole: Bools,
+        self, t: int, *, demand: Array, capacity: Array, served: Array, answered: Array, rejected: Array,
+        arrived: Array, retried: Array | None, wasted: Array, success: Array, backlog: Array, broker: Array,
+        whole: Bools,
     ) -> None:  # fmt: skip
         """Note any other second; ``whole`` says which services no fault holds down."""
         ratio = np.minimum(demand * self._inverse, NOTHING_LEFT)
@@ -148,7 +150,7 @@ class Recorder:
         self.total["arrived"] += arrived
         if retried is not None:
             self.total["retried"] += retried
-        self._bin(t, demand, served, capacity, backlog)
+        self._bin(t, (demand, served, answered), capacity, backlog)
 
     def _first(self, name: str, now: Bools, t: int) -> None:
         first = self.first[name]
@@ -185,14 +187,14 @@ class Recorder:
             self.total["stuck_load"] += np.where(stuck, arrived / np.maximum(demand, _TINY), 0.0)
         self._broken_now |= broken
 
-    def _bin(self, t: int, demand: Array, served: Array, capacity: Array, backlog: Array | None) -> None:
+    def _bin(self, t: int, flows: tuple[Array, Array, Array], capacity: Array, backlog: Array | None) -> None:
         now = self._now
         if t % BIN_S == 0:
-            np.copyto(now["demand"], demand)
-            np.copyto(now["served"], served)
+            for name, values in zip(SERIES, flows, strict=False):
+                np.copyto(now[name], values)
         else:
-            np.maximum(now["demand"], demand, out=now["demand"])
-            np.maximum(now["served"], served, out=now["served"])
+            for name, values in zip(SERIES, flows, strict=False):
+                np.maximum(now[name], values, out=now[name])
         if (t + 1) % BIN_S == 0 or t + 1 == self.seconds:
             np.copyto(now["capacity"], capacity)
             now["backlog"][:] = 0.0 if backlog is None else backlog
