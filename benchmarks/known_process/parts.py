@@ -34,8 +34,10 @@ def price_parts(
         Services behind a queue: of their load the plan's spread is taken, at the process's median.
     """
     believed, capacity = _beliefs(plan, site)
-    process = offered[:, [names.index(name) for name in site.names]]
-    process = np.resize(process, believed.shape)
+    # As many futures as the knowing planner has, so that all keep as much in hand for what few futures cannot tell.
+    count = min(len(believed), len(offered))
+    believed, capacity = believed[:count], capacity[:count]
+    process = offered[:count, [names.index(name) for name in site.names]]
     middle = np.median(process, axis=0) / np.maximum(np.median(believed, axis=0), 1e-9)
     behind = [site.names.index(name) for name in queued if name in site.names]
     believed[:, behind] *= middle[behind]
