@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capacity.errors import InputError, NotCoveredError, Problem
+from capacity.plan.connections import count_connections
 from capacity.plan.cost import write_cost
 from capacity.plan.decide import DEGRADABLE_QUANTILE, SAFE_QUANTILE, Decided, decide
 from capacity.plan.decisions import Context
 from capacity.plan.document import signature
-from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, too_late, unproven
+from capacity.plan.feasibility import find_mends, infeasible_because, too_late, unproven
 from capacity.plan.fleet import Fleet, Offered, read_fleet
 from capacity.plan.frontier import write_frontier
 from capacity.plan.network import RETRY_BUDGET, Matrix, reach
@@ -154,7 +155,7 @@ def _context(decided: Decided, curves: "Curves", risk: "Risk", queues: tuple[Que
         next_step={str(k): str(v) for k, v in dict(curves.next_step).items()},
         mends=mends,
         queues={q.position: q for q in queues},
-        connections={c.position: c for c in read_connections(decided)},
+        connections={c.position: c for c in count_connections(decided.fleet, decided.instances)},
         cold_qps=_cold_peak(decided),
     )
 
