@@ -121,7 +121,7 @@ def infeasible_because(decided: Decided, *, risk: "Risk") -> list[str]:
 
 
 def _worst_crowded(decided: Decided) -> list[Connections]:
-    """Find services whose connections do not suffice though degradable callers are held back; else all that are full."""
+    """Find services that get too many connections though degradable callers are held back; else all that do."""
     full = [c for c in count_connections(decided.fleet, decided.instances) if c.opened > c.most]
     return [c for c in full if c.least > c.most] or [replace(c, least=c.opened) for c in full]
 
