@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,10 @@ def time_one_service(*, n_samples: int = 2_000) -> dict[str, Any]:
     _, peaks, curves = make_company(1, 0, n_samples, entries=1)
     terms = {"name": "service-00000", "tier": "core", "zones": 3, "instances": 10, "entry": {"per_dau": 1.0}}
     catalog = Catalog.from_services([Service.model_validate(terms)])
-    each = curves.instance_capacity_qps.values
-    each *= _EACH_QPS / np.median(each)
+    curves = replace(curves, fixed_qps={}, evidence={"service-00000": "measured"})
     rng = np.random.default_rng(0)
     demand = mid * np.exp(np.log(high / low) / (2 * 1.645) * rng.standard_normal(n_samples))
+    curves.instance_capacity_qps.values[:, 0] = _EACH_QPS * np.exp(0.06 * rng.standard_normal(n_samples))
     peaks.peak_qps.values[:] *= (demand / peaks.peak_qps.values.max(axis=(1, 2)))[:, None, None]
     spent = []
     for _ in range(2):
