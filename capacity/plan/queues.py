@@ -79,7 +79,7 @@ def read_queues(network: Network, peaks: "Peaks", peak_qps: Floats, *, max_delay
 
 
 def _each(arrive: Floats, through_queue: Floats, in_all: Floats) -> Iterator[tuple[Floats, Floats]]:
-    """Requests per second that come through queues (sample, step), and the most in all (sample,), callee by callee.
+    """Give what comes through queues (sample, step), in requests/s, and the most in all (sample,), callee by callee.
 
     ``arrive`` is (entry, sample, step), the others (entry, callee): a few callees are multiplied out together.
     """
