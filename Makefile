@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PEERS_INSTALLED := .venv-peers/.installed
+NETFLIX_INSTALLED := .venv-netflix/.installed
 ID := 2026-double11
 AS_OF := 2026-10-20
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo sample test check format lab lock benchmarks benchmarks-peers clean
+.PHONY: demo sample test check format lab lock benchmarks benchmarks-peers benchmarks-plan clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -57,5 +58,13 @@ $(PEERS_INSTALLED): benchmarks/peers/requirements.txt
 benchmarks-peers: $(INSTALLED) $(PEERS_INSTALLED)  ## beside Prophet, statsforecast and LightGBM; half an hour and more
 	$(BIN)/python -m benchmarks forecast $(ARGS)
 
+$(NETFLIX_INSTALLED): benchmarks/peers/netflix-requirements.txt
+	$(PYTHON) -m venv .venv-netflix
+	.venv-netflix/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+benchmarks-plan: $(INSTALLED) $(NETFLIX_INSTALLED)  ## a plan for a thousand services, and Netflix's planner on one
+	$(BIN)/python -m benchmarks plan $(ARGS)
+
 clean:
-	rm -rf .venv .venv-peers data/tables data/rejected data/plans truth reports
+	rm -rf .venv .venv-peers .venv-netflix data/tables data/rejected data/plans truth reports

@@ -4,7 +4,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from benchmarks import companies, curves, forecast, intraday, online_retail, readers, rehearsals, tested_services
+from benchmarks import companies, curves, forecast, intraday, online_retail, plans, readers, rehearsals, tested_services
 from benchmarks.peers.ask import PEERS, PEERS_PYTHON
 from benchmarks.peers.companies import forecast_companies
 from benchmarks.saturation import coverage
@@ -23,7 +23,7 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="companies, online_retail, intraday (these by default), readers, curves, saturation, forecast, rehearsal",
+        help="companies, online_retail, intraday (these by default), readers, curves, saturation, forecast, plan, rehearsal",
     )
     parser.add_argument("--companies", type=int, default=50, help="how many simulated companies of each family")
     parser.add_argument("--family", choices=[*companies.FAMILIES], help="which family of companies; both without it")
@@ -33,6 +33,12 @@ def main() -> None:
     parser.add_argument("--real-data", type=Path, default=Path("../shared/data"), help="folder of the real data")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="of forecast: beside whom")
     parser.add_argument("--peers-python", type=Path, default=PEERS_PYTHON, help="Python of the peers' environment")
+    parser.add_argument(
+        "--planner-python",
+        type=Path,
+        default=plans.PLANNER_PYTHON,
+        help="Python of Netflix's planner",
+    )
     parser.add_argument("--parts", nargs="*", choices=forecast.PARTS, default=list(forecast.PARTS), help="of forecast")
     parser.add_argument(
         "--large",
@@ -41,7 +47,7 @@ def main() -> None:
         const=100_000,
         default=0,
         metavar="SERIES",
-        help="of forecast: also so many series (100,000) in blocks from Parquet",
+        help="of forecast: also so many series (100,000) in blocks from Parquet; of plan: 10,000 services too",
     )
     parser.add_argument("--megabytes", type=int, default=1000, help="of readers: size of each file")
     parser.add_argument("--tests", type=int, default=500, help="of saturation: how many simulated load tests")
@@ -67,6 +73,8 @@ def main() -> None:
         print(forecast.run(data, python, peers=chosen.peers, parts=chosen.parts, large_series=chosen.large))
     if "rehearsal" in names:
         print(rehearsals.run())
+    if "plan" in names:
+        print(plans.run(large=bool(chosen.large), planner_python=chosen.planner_python))
     if "saturation" in names:
         print(coverage.run(chosen.tests, seed=coverage.SEED if chosen.first_seed is None else chosen.first_seed))
 

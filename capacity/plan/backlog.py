@@ -46,6 +46,12 @@ def rate_for_delay(arrivals: Floats, max_delay_s: float, *, step_s: float, round
     came = np.cumsum(np.asarray(arrivals, dtype=float) * step_s, axis=1)
     seconds = step_s * np.arange(1, came.shape[1] + 1)
     rate = (came / (seconds + max_delay_s)).max(axis=1)
+    # The worst stretch begins and ends where more comes than is served, and no less is served than that.
+    busy = np.flatnonzero((arrivals > rate[:, None]).any(axis=0))
+    if not len(busy):
+        return np.asarray(rate, dtype=float)
+    came = np.cumsum(np.asarray(arrivals[:, busy[0] : busy[-1] + 1], dtype=float) * step_s, axis=1)
+    seconds = seconds[: came.shape[1]]
     row = np.arange(len(came))
     for _ in range(rounds):
         ahead = came - rate[:, None] * seconds
@@ -63,7 +69,17 @@ def rate_for_delay(arrivals: Floats, max_delay_s: float, *, step_s: float, round
 
 def drain_time_s(arrivals: Floats, rate: Floats, *, step_s: float) -> Floats:
     """Seconds from the first waiting request to the end of the longest stretch with a backlog, per sample."""
-    waiting = backlog(arrivals, rate, step_s=step_s) > 1e-9 * np.maximum(rate, 1.0)[:, None]
+    return largest_and_drain(arrivals, rate, step_s=step_s)[1]
+
+
+def largest_and_drain(arrivals: Floats, rate: Floats, *, step_s: float) -> tuple[Floats, Floats]:
+    """Largest `backlog` and `drain_time_s`, both per sample."""
+    busy = np.flatnonzero((arrivals > np.asarray(rate)[:, None]).any(axis=0))
+    if not len(busy):
+        return np.zeros(len(arrivals)), np.zeros(len(arrivals))
+    requests = backlog(arrivals[:, busy[0] :], rate, step_s=step_s)  # before that nothing waits
+    waiting = requests > 1e-9 * np.maximum(rate, 1.0)[:, None]
     step = np.arange(waiting.shape[1])
     last_idle = np.maximum.accumulate(np.where(waiting, -1, step), axis=1)
-    return np.asarray(step_s * (step - last_idle).max(axis=1, initial=0), dtype=float)
+    drain = step_s * (step - last_idle).max(axis=1, initial=0)
+    return np.asarray(requests.max(axis=1), dtype=float), np.asarray(drain, dtype=float)

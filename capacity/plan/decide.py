@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from capacity.plan.connections import Sized, size_within_connections
 from capacity.plan.degradation import Feature, read_features
 from capacity.plan.digest import Digest, digest
 from capacity.plan.fleet import (
@@ -158,7 +159,8 @@ def decide(
     beyond = beyond_repair(fleet, most)
     used = most_pool_use(fleet, offered, ceiling=risk.utilization_ceiling)
     load = fleet.sharing.needed(used)
-    surviving, instances, kept, promises = _size(fleet, load, beyond, risk=risk)
+    sized = size_within_connections(fleet, partial(_size, load=load, beyond=beyond, risk=risk))
+    surviving, instances, kept, promises = sized
     bare = _by_phase(fleet, offered, kept, instances, ceiling=risk.utilization_ceiling)
     needed = np.maximum(bare, fleet.now)
     overloaded = find_overloads(fleet, used * risk.utilization_ceiling, surviving, beyond=beyond)
@@ -208,9 +210,7 @@ def choose_relief(fleet: Fleet, offered: Offered, features: tuple[Feature, ...],
     return plan_relief(read_strain(fleet, offered), features, typical=typical, allowed=allowed)
 
 
-def _size(
-    fleet: Fleet, load: Floats, beyond: Bools, *, risk: "Risk"
-) -> tuple[Ints, Ints, list[Bools], list[Promise | None]]:
+def _size(fleet: Fleet, *, load: Floats, beyond: Bools, risk: "Risk") -> Sized:
     """Whole instances of every pool; the futures each tier's promise covers; the promises themselves."""
     surviving = survivors(fleet.now, fleet.zones, fleet.losses)
     instances = fleet.now.copy()
@@ -240,7 +240,8 @@ def _size(
     grown = np.minimum(instances_for(wanted, fleet.zones[at], fleet.losses[at]), fleet.quota[at])
     instances[at] = np.maximum(grown, instances[at])
     surviving[at] = survivors(instances[at], fleet.zones[at], fleet.losses[at])
-    return np.maximum(surviving, survivors(instances, fleet.zones, fleet.losses)), instances, kept, promises
+    surviving = np.maximum(surviving, survivors(instances, fleet.zones, fleet.losses))
+    return Sized(surviving, instances, kept, promises)
 
 
 def _by_phase(fleet: Fleet, offered: Offered, kept: list[Bools], instances: Ints, *, ceiling: float) -> Ints:

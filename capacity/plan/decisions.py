@@ -6,20 +6,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capacity.display.numbers import format_number, format_percent, format_qps, format_seconds
+from capacity.plan.connections import Connections
 from capacity.plan.decide import Decided
-from capacity.plan.feasibility import Connections, Mend, say_mend
-from capacity.plan.fleet import TIERS
+from capacity.plan.feasibility import Mend, say_mend
+from capacity.plan.not_taken import not_taken
 from capacity.plan.queues import Queue
 from capacity.plan.service_facts import zone_fact
-from capacity.plan.sizing import survivors
 
 if TYPE_CHECKING:
     from capacity.settings import Risk
 
 _CHEAP = 1e-6  # orders per request: below, a capacity holds up nothing worth saying
-
-
-_WORTH_SAYING = 0.01  # of a service's worst second: what frees less is no alternative to instances
 
 
 @dataclass
@@ -118,10 +115,8 @@ def _scaled(decided: Decided, s: int, context: Context, verdict: Verdict) -> Non
     mend = context.mends.get(s) or context.mends.get(fleet.names.index(fleet.pools[pool]))
     if n > now:
         verdict.decision = "scale_out"
-        verdict.reject("keep", _if_kept(decided, s, now, context))
-        if n - 1 > now:
-            verdict.reject(f"{n - 1} instances", _one_fewer(decided, pool, context))
-        _instead(decided, s, verdict)
+        for option, because in not_taken(decided, s, risk=context.risk):
+            verdict.reject(option, because)
     else:
         _could_shrink(decided, s, verdict)
     if mend is not None:
@@ -175,26 +170,6 @@ def _say_zones(decided: Decided, pool: int, context: Context) -> list[str]:
     return [said]
 
 
-def _instead(decided: Decided, s: int, verdict: Verdict) -> None:
-    """Weigh switching a feature off against running more: what the one that frees most would spare."""
-    fleet = decided.fleet
-    pool = int(fleet.pool[s])
-    typical = decided.typical_qps.max(axis=0)
-    freed = decided.options.freed_qps[:, s]
-    if not len(freed) or freed.max() <= _WORTH_SAYING * typical[s]:
-        return
-    best = int(freed.argmax())
-    feature = decided.options.waiting[best]
-    share = min(freed[best] / float(typical[s]), 1.0)
-    spared = int(share * int(decided.instances[pool]))
-    lost = feature.value_per_hour(typical)
-    verdict.reject(
-        f"degrade instead: switch off {feature.name}",
-        f"takes {format_percent(share)} off its worst second, about {spared} instances or "
-        f"{format_number(spared * float(fleet.cost[pool]))} an hour, and loses {format_number(lost)} of value an hour",
-    )
-
-
 def _say_sharing(decided: Decided, pool: int) -> list[str]:
     sharing, left = decided.fleet.sharing, decided.surviving
     at = np.flatnonzero(sharing.pool == pool)
@@ -204,43 +179,6 @@ def _say_sharing(decided: Decided, pool: int) -> list[str]:
     beyond = f", beyond the largest fleet tested ({sharing.tested[at[0]]})" if n > sharing.tested[at[0]] else ""
     among = int(sharing.among[at[0]])
     return [f"its instances share something: {n} serving{beyond} are worth {worth:.1f} of those among {among}"]
-
-
-def _if_kept(decided: Decided, s: int, now: int, context: Context) -> str:
-    fleet = decided.fleet
-    pool = int(fleet.pool[s])
-    left = int(survivors(now, fleet.zones[pool], fleet.losses[pool]))
-    mid, _ = _peak(decided, s)
-    takes = left * float(decided.digest.capacity[1, s])
-    own = float(decided.options.kept.own[pool])
-    return (
-        f"{now} instances leave {left} after the loss, {format_qps(takes)}, against {format_qps(mid)} in the median "
-        f"future: overloaded with probability {format_percent(own)}"
-        f"{_jointly(decided, pool, float(decided.options.kept.joint[pool]), context)}"
-    )
-
-
-def _jointly(decided: Decided, pool: int, joint: float, context: Context) -> str:
-    tier = int(decided.fleet.pool_tier[pool])
-    if tier == len(TIERS) - 1:
-        return ""
-    promised = (context.risk.overload_probability, context.risk.non_core_overload_probability)[tier]
-    name = TIERS[tier].replace("_", "-")
-    return f", some {name} service with {format_percent(joint)}, {format_percent(promised)} promised"
-
-
-def _one_fewer(decided: Decided, pool: int, context: Context) -> str:
-    option = decided.options.one_fewer
-    saved = f"would save {format_number(float(decided.fleet.cost[pool]))} an hour"
-    own = f"it would be overloaded with probability {format_percent(float(option.own[pool]))}"
-    tier = int(decided.fleet.pool_tier[pool])
-    if tier == len(TIERS) - 1:
-        return f"{saved}, but {own}: fewer than its median future needs"
-    told = (decided.core_probability, decided.non_core_probability)[tier]
-    joint = float(option.joint[pool])
-    promised = (context.risk.overload_probability, context.risk.non_core_overload_probability)[tier]
-    slack = "; so near the promise the samples cannot tell" if told < joint <= promised else ""
-    return f"{saved}, but {own}{_jointly(decided, pool, joint, context)} and {format_percent(told)} as planned{slack}"
 
 
 def _could_shrink(decided: Decided, s: int, verdict: Verdict) -> None:

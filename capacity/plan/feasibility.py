@@ -1,12 +1,13 @@
 """Whether a plan keeps its promise, and the least change that would let it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from capacity.display.numbers import format_number, format_percent, format_qps
+from capacity.plan.connections import Connections, count_connections
 from capacity.plan.decide import Decided
 from capacity.plan.fleet import TIERS, most_pool_load
 from capacity.plan.sizing import Floats, allowed_samples, instances_for, survivors
@@ -26,15 +27,6 @@ class Mend:
     kind: str  # 'capacity' (max_qps), 'hot key', 'quota', or 'proof' of what instances do not add to
     has: float
     needs: float
-
-
-@dataclass(frozen=True)
-class Connections:
-    """Connections that the callers' instances open to a service, against what it takes."""
-
-    position: int
-    opened: float
-    most: float
 
 
 def find_mends(decided: Decided, tier: int, *, risk: "Risk") -> tuple[tuple[Mend, ...], float]:
@@ -109,19 +101,6 @@ def unproven(decided: Decided) -> list[int]:
     return [int(s) for s in np.flatnonzero(~fleet.is_known & (fleet.tier < 2))]
 
 
-def read_connections(decided: Decided) -> tuple[Connections, ...]:
-    """Count the connections opened by all callers' instances, for every service that says how many it takes."""
-    fleet = decided.fleet
-    opened = np.zeros(len(fleet.names))
-    for caller, callee, call in zip(fleet.network.caller, fleet.network.callee, fleet.network.call, strict=True):
-        opened[callee] += call.connections_per_instance * decided.instances[fleet.pool[caller]]
-    return tuple(
-        Connections(s, float(opened[s]), float(most))
-        for s, most in enumerate(fleet.max_connections)
-        if np.isfinite(most)
-    )
-
-
 def infeasible_because(decided: Decided, *, risk: "Risk") -> list[str]:
     """Every reason why the promise does not hold, each with the least change that mends it."""
     names, third = decided.fleet.names, decided.fleet.third_party
@@ -137,15 +116,21 @@ def infeasible_because(decided: Decided, *, risk: "Risk") -> list[str]:
         for tier in (0, 1)
         if reached[tier] > promised[tier]
     ]
-    crowded = [_crowded(names[c.position], c) for c in read_connections(decided) if c.opened > c.most]
+    crowded = [_crowded(names[c.position], c) for c in _worst_crowded(decided)]
     return [*unknown, *broken, *crowded]
+
+
+def _worst_crowded(decided: Decided) -> list[Connections]:
+    """Find services that get too many connections though degradable callers are held back; else all that do."""
+    full = [c for c in count_connections(decided.fleet, decided.instances) if c.opened > c.most]
+    return [c for c in full if c.least > c.most] or [replace(c, least=c.opened) for c in full]
 
 
 def _crowded(name: str, found: Connections) -> str:
     return (
         f"{name} takes {format_number(found.most)} connections and its callers' instances open "
-        f"{format_number(found.opened)}: raise max_connections to {format_number(float(np.ceil(found.opened)))}, "
-        f"or cut connections_per_instance by {format_percent(1 - found.most / found.opened)}"
+        f"{format_number(found.opened)}: raise max_connections to {found.least:.0f}, "
+        f"or cut connections_per_instance by {format_percent(1 - found.most / found.least)}"
     )
 
 

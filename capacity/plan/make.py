@@ -8,12 +8,13 @@ import numpy as np
 
 from capacity.errors import NotCoveredError
 from capacity.plan.align import align_peaks, peak_queues
+from capacity.plan.connections import count_connections
 from capacity.plan.cost import write_cost
 from capacity.plan.decide import DEGRADABLE_QUANTILE, Decided, decide
 from capacity.plan.decisions import Context
 from capacity.plan.degradation import without
 from capacity.plan.document import signature
-from capacity.plan.feasibility import find_mends, infeasible_because, read_connections, too_late, unproven
+from capacity.plan.feasibility import find_mends, infeasible_because, too_late, unproven
 from capacity.plan.fleet import Fleet, Offered, read_fleet
 from capacity.plan.frontier import write_frontier
 from capacity.plan.guard import SAFE_QUANTILE
@@ -188,7 +189,7 @@ def _context(decided: Decided, curves: "Curves", risk: "Risk", queues: tuple[Que
         next_step={str(k): str(v) for k, v in dict(curves.next_step).items()},
         mends=mends,
         queues={q.position: q for q in queues},
-        connections={c.position: c for c in read_connections(decided)},
+        connections={c.position: c for c in count_connections(decided.fleet, decided.instances)},
         cold_qps=_cold_peak(decided),
     )
 

@@ -1,12 +1,13 @@
 """Instances for a given number of orders a second: every future's load, brought to as many orders as are asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from capacity.display.numbers import format_number, format_percent, format_qps
+from capacity.plan.connections import count_connections
 from capacity.plan.cost import is_ours
 from capacity.plan.decide import DEGRADABLE_QUANTILE, Decided
 from capacity.plan.promise import Promise, keep_promise
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _ENDLESS = 10**15
 _NAMED = 3
+_FARTHEST = 2.0  # times the orders a second of 1 in 100 futures: as far as the curve is drawn
+_HALVINGS = 40
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,31 @@ def read_orders(decided: Decided, peak_tps: Floats, *, risk: "Risk") -> tuple[Or
     kept = tuple(everything if p is None else p.sizing.kept for p in promises)
     roof, named = _roofs(decided, tps, work)
     end, because = _end(roof, named, kept[0], promises[0], probability=risk.overload_probability)
-    return Orders(decided, tps, work, (kept[0], kept[1]), roof, end, because), []
+    orders = Orders(decided, tps, work, (kept[0], kept[1]), roof, end, because)
+    return _until_connections_end(orders, _FARTHEST * reference if end is None else end), []
+
+
+def _until_connections_end(orders: Orders, farthest: float) -> Orders:
+    """End where the instances open more connections than a service takes, if that comes before anything else."""
+    fleet = orders.decided.fleet
+
+    def crowded(tps: float) -> list[str]:
+        found = count_connections(fleet, orders.instances(tps))
+        return [
+            f"{fleet.names[c.position]} takes {format_number(c.most)} connections" for c in found if c.opened > c.most
+        ]
+
+    if not crowded(farthest) or crowded(0.0):
+        return orders
+    low, high = 0.0, farthest
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if crowded(middle) else (middle, high)
+    because = (
+        f"beyond {format_number(low)} orders a second the callers' instances open too many connections: "
+        f"{', '.join(crowded(high)[:_NAMED])}"
+    )
+    return replace(orders, end_tps=low, ends_because=(because,))
 
 
 def _roofs(decided: Decided, tps: Floats, work: Floats) -> tuple[Floats, dict[str, Floats]]:

@@ -1,11 +1,12 @@
 """How much of an asynchronous callee's peak has to be carried at once, given what may wait."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capacity.plan.backlog import backlog, drain_time_s, rate_for_delay
+from capacity.plan.backlog import largest_and_drain, rate_for_delay
 from capacity.plan.network import Network, injection, reach
 from capacity.plan.sizing import Bools, Floats
 from capacity.plan.turned_away import spread_samples
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 STEP_S = 30.0
 SAFE_QUANTILE = 0.95
+_TOGETHER = 16  # callees
 _LEAST_DELAY_S = 2 * STEP_S
 
 
@@ -60,32 +62,33 @@ def read_queues(network: Network, peaks: "Peaks", peak_qps: Floats, *, max_delay
     chosen = spread_samples(np.asarray(peaks.peak_tps, dtype=float), 32)
     arrive, through_queue, in_all = _rates(network, peaks, chosen, waits, callees)
     out = []
-    for column, s in enumerate(callees):
+    for column, (arrivals, most) in enumerate(_each(arrive, through_queue, in_all)):
+        s = int(callees[column])
         delay = float(max_delay_s[waits & (network.callee == s)].min())
-        arrivals = _at(arrive, through_queue[:, column])
-        most = queued_most = arrivals.max(axis=1)
-        if not np.allclose(in_all[:, column], through_queue[:, column], rtol=1e-9, atol=0.0):
-            most = _at(arrive, in_all[:, column]).max(axis=1)
+        queued_most = arrivals.max(axis=1)
         rate = rate_for_delay(arrivals, delay, step_s=STEP_S)
         with np.errstate(divide="ignore", invalid="ignore"):
             part = np.where(most > 0, queued_most / most, 1.0)
             eased = np.where(queued_most > 0, rate / queued_most, 1.0)
         share = np.clip((1.0 - part) + part * eased, 0.0, 1.0)
         typical = float(np.quantile(share, SAFE_QUANTILE)) if peak_qps[:, s].max() > 0 else 1.0
-        waiting = backlog(arrivals, rate, step_s=STEP_S).max(axis=1)
-        drain = drain_time_s(arrivals, rate, step_s=STEP_S)
-        out.append(
-            Queue(
-                int(s), delay, typical,
-                float(np.quantile(waiting, SAFE_QUANTILE)), float(np.quantile(drain, SAFE_QUANTILE)),
-            )
-        )  # fmt: skip
+        largest, drain = largest_and_drain(arrivals, rate, step_s=STEP_S)
+        late = float(np.quantile(largest, SAFE_QUANTILE)), float(np.quantile(drain, SAFE_QUANTILE))
+        out.append(Queue(s, delay, typical, *late))
     return tuple(out)
 
 
-def _at(arrive: Floats, weight: Floats) -> Floats:
-    """Compute requests per second at a service that one request at each entry asks so often, (sample, step)."""
-    return np.asarray(weight @ arrive.reshape(len(arrive), -1)).reshape(arrive.shape[1:])
+def _each(arrive: Floats, through_queue: Floats, in_all: Floats) -> Iterator[tuple[Floats, Floats]]:
+    """Give what comes through queues (sample, step), in requests/s, and the most in all (sample,), callee by callee.
+
+    ``arrive`` is (entry, sample, step), the others (entry, callee): a few callees are multiplied out together.
+    """
+    flat = arrive.reshape(len(arrive), -1)
+    for first in range(0, in_all.shape[1], _TOGETHER):
+        some = slice(first, first + _TOGETHER)
+        queued = (through_queue[:, some].T @ flat).reshape(-1, *arrive.shape[1:])
+        most = (in_all[:, some].T @ flat).reshape(-1, *arrive.shape[1:]).max(axis=2)
+        yield from zip(queued, most, strict=True)
 
 
 def _rates(
