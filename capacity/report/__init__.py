@@ -1,6 +1,7 @@
 """Reports: notebooks executed with explicit dates, as pages that open without a network."""
 
 from capacity.report.index import write_index
+from capacity.report.limits import ladder_reach, limit_warnings, plan_ladder, plan_limits
 from capacity.report.narrate import (
     backtest_by_horizon,
     backtest_scores,
@@ -10,7 +11,6 @@ from capacity.report.narrate import (
     leant_on,
     past_forecasts,
     plan_actions,
-    plan_ladder,
     plan_services,
     promotion_days,
     sentences,
@@ -43,13 +43,16 @@ __all__ = [
     "forecast_verdict",
     "gate_exceptions",
     "headroom",
+    "ladder_reach",
     "largest_peaks",
     "leant_on",
+    "limit_warnings",
     "list_runs",
     "load_tests_ahead",
     "past_forecasts",
     "plan_actions",
     "plan_ladder",
+    "plan_limits",
     "plan_services",
     "plan_verdict",
     "promotion_days",
