@@ -1,6 +1,7 @@
 """Run benchmarks by name: companies, online_retail, intraday; by name only the others."""
 
 import argparse
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="companies, online_retail, intraday (these by default), readers, curves, saturation, forecast, plan, rehearsal",
+        help=f"{', '.join(RUNS)}; {', '.join(DEFAULT)} when left out",
     )
     parser.add_argument("--companies", type=int, default=50, help="how many simulated companies of each family")
     parser.add_argument("--family", choices=[*companies.FAMILIES], help="which family of companies; both without it")
@@ -53,30 +54,45 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=500, help="of saturation: how many simulated load tests")
     parser.add_argument("--services", type=int, default=10_000, help="of curves: how many services")
     chosen = parser.parse_args()
-    names = chosen.names or ["companies", "online_retail", "intraday"]
-    if "companies" in names:
-        python = chosen.peers_python
-        peers = partial(forecast_companies, python=python) if python.exists() else None
-        for family in [chosen.family] if chosen.family else companies.FAMILIES:
-            print(_companies(chosen, family, peers))
-    if "online_retail" in names:
-        print(online_retail.run(chosen.real_data))
-    if "intraday" in names:
-        print(intraday.run(chosen.real_data))
-    if "readers" in names:
-        print(readers.run(chosen.real_data, megabytes=chosen.megabytes))
-    if "curves" in names:
-        print(curves.run(count=chosen.services))
-        print(tested_services.run(count=chosen.services))
-    if "forecast" in names:
-        python, data = chosen.peers_python, chosen.real_data
-        print(forecast.run(data, python, peers=chosen.peers, parts=chosen.parts, large_series=chosen.large))
-    if "rehearsal" in names:
-        print(rehearsals.run())
-    if "plan" in names:
-        print(plans.run(large=bool(chosen.large), planner_python=chosen.planner_python))
-    if "saturation" in names:
-        print(coverage.run(chosen.tests, seed=coverage.SEED if chosen.first_seed is None else chosen.first_seed))
+    for name, run in RUNS.items():
+        if name in (chosen.names or DEFAULT):
+            for table in run(chosen):
+                print(table)
+
+
+def _run_companies(chosen: argparse.Namespace) -> Iterator[str]:
+    python = chosen.peers_python
+    peers = partial(forecast_companies, python=python) if python.exists() else None
+    for family in [chosen.family] if chosen.family else companies.FAMILIES:
+        yield _companies(chosen, family, peers)
+
+
+def _run_curves(chosen: argparse.Namespace) -> Iterator[str]:
+    yield curves.run(count=chosen.services)
+    yield tested_services.run(count=chosen.services)
+
+
+def _run_forecast(chosen: argparse.Namespace) -> Iterator[str]:
+    python, data = chosen.peers_python, chosen.real_data
+    yield forecast.run(data, python, peers=chosen.peers, parts=chosen.parts, large_series=chosen.large)
+
+
+def _run_saturation(chosen: argparse.Namespace) -> Iterator[str]:
+    yield coverage.run(chosen.tests, seed=coverage.SEED if chosen.first_seed is None else chosen.first_seed)
+
+
+DEFAULT = ("companies", "online_retail", "intraday")
+RUNS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
+    "companies": _run_companies,
+    "online_retail": lambda chosen: [online_retail.run(chosen.real_data)],
+    "intraday": lambda chosen: [intraday.run(chosen.real_data)],
+    "readers": lambda chosen: [readers.run(chosen.real_data, megabytes=chosen.megabytes)],
+    "curves": _run_curves,
+    "forecast": _run_forecast,
+    "rehearsal": lambda _chosen: [rehearsals.run()],
+    "plan": lambda chosen: [plans.run(large=bool(chosen.large), planner_python=chosen.planner_python)],
+    "saturation": _run_saturation,
+}
 
 
 if __name__ == "__main__":

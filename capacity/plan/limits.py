@@ -80,7 +80,8 @@ def allocate(
     calls; the same up to ``largest_qps``): each admits the most value, then spreads what is scarce. What is
     left is shared by max-min filling: first among entries, then optional calls, then inside the graph, so
     that a limit is as high as it can be without endangering anyone. The core value admitted of the demand
-    never falls when a capacity rises; the others' never falls unless core admits more.
+    never falls when a capacity rises; the others' never falls unless core admits more. A limit above all
+    demand may fall, as what is left over is shared anew.
     """
     most = demand_qps if largest_qps is None else np.maximum(largest_qps, demand_qps)
     return _Allocation(network, rows, wished=(demand_qps, most), entry=entry, core=core, value=value).limits()

@@ -61,8 +61,17 @@ def write_protection(document: dict[str, Any], decided: Decided, services: "Cata
             **_key(decided, s, count=count[s], top_share=float(top_share[s])),
             limit_warnings=warnings[s],
         )
+        if failure_of := document["services"][name]["limiter_failure"]:
+            document["services"][name]["why"].append(_say_limiter(burst[s], failure_of))
     _write_edges(document, decided, seconds)
     return _assumptions(decided, assumed)
+
+
+def _say_limiter(burst: float, failure: dict[str, Any]) -> str:
+    at_once = (
+        f"its bucket lets {format_number(max(burst, 1.0))} requests through at once; " if np.isfinite(burst) else ""
+    )
+    return f"{at_once}should its limiter fail, let it fail {failure['choose']}"
 
 
 def _orders_per_request(decided: Decided, failure: LimiterFailure, typical: Floats) -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from capacity.plan.degradation import Feature, saved_by
-from capacity.plan.fleet import Fleet, Offered, most_pool_use
+from capacity.plan.fleet import NO_QUOTA, Fleet, Offered, most_pool_use
 from capacity.plan.network import Matrix
 from capacity.plan.sizing import Bools, Floats, Ints, survivors
 
@@ -108,10 +108,13 @@ def _of_services(fleet: Fleet, offered: Offered) -> list[Roof]:
 
 
 def _of_pools(fleet: Fleet, offered: Offered) -> list[Roof]:
+    bounded = (fleet.pool_tier == 0) & fleet.sized & (fleet.quota < NO_QUOTA)
+    if not bounded.any():
+        return []
     most = survivors(np.minimum(fleet.quota, 10**15), fleet.zones, fleet.losses)
     worth = np.maximum(fleet.sharing.worth(most), 1e-12)
     used = most_pool_use(fleet, offered, ceiling=1.0)
-    over = (used > worth * (1.0 + TIE)).any(axis=0) & (fleet.pool_tier == 0) & fleet.sized
+    over = (used > worth * (1.0 + TIE)).any(axis=0) & bounded
     found = []
     for p in np.flatnonzero(over):
         members = np.flatnonzero((fleet.pool == p) & ~fleet.is_fixed & fleet.is_known)

@@ -7,6 +7,7 @@ from capacity.report.explorer import Explorer, explore
 from capacity.report.faults import FaultsPlayed, play_faults
 from capacity.report.index import write_index
 from capacity.report.kickoff import kickoff_verdict, past_promotions, promotion_brief, promotion_phases
+from capacity.report.limits import ladder_reach, limit_warnings, plan_ladder, plan_limits
 from capacity.report.manifests import TARGETS, write_schedule
 from capacity.report.narrate import (
     backtest_by_horizon,
@@ -17,7 +18,6 @@ from capacity.report.narrate import (
     leant_on,
     past_forecasts,
     plan_actions,
-    plan_ladder,
     plan_services,
     promotion_days,
     sentences,
@@ -69,14 +69,17 @@ __all__ = [
     "gate_exceptions",
     "headroom",
     "kickoff_verdict",
+    "ladder_reach",
     "largest_peaks",
     "leant_on",
+    "limit_warnings",
     "list_records",
     "load_tests_ahead",
     "past_forecasts",
     "past_promotions",
     "plan_actions",
     "plan_ladder",
+    "plan_limits",
     "plan_services",
     "plan_verdict",
     "play_faults",

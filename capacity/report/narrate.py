@@ -267,11 +267,3 @@ def plan_actions(plan: "Plan") -> Table:
         if service["decision"] != "keep"
     ]
     return Table(pd.DataFrame(rows, columns=["service", "decision", "instances_now", "instances", "why"]))
-
-
-def plan_ladder(plan: "Plan") -> Table:
-    """Return the degradation ladder, first rung first."""
-    import pandas as pd
-
-    columns = ["order", "feature", "service", "trigger", "owner", "value_lost_per_hour", "recovery"]
-    return Table(pd.DataFrame(plan.document["degradation"], columns=columns))
