@@ -42,7 +42,13 @@ def limit_warnings(decided: Decided, facts: Facts) -> list[list[str]]:
     middle = decided.digest.peak[1]
     for s in np.flatnonzero(~np.isfinite(limit)):
         out[s].append("no limit protects it: load test it or name its max_qps")
-    for s in np.flatnonzero(np.isfinite(limit) & (middle > limit)):
+    waits = decided.offered.smoothing < 1.0
+    for s in np.flatnonzero(np.isfinite(limit) & waits):
+        out[s].append(
+            "its limit is how fast its queue is worked off: set it where work is taken from the queue; handing work in "
+            "needs none"
+        )
+    for s in np.flatnonzero(np.isfinite(limit) & (middle > limit) & ~waits):
         out[s].append(
             f"the limit is below the middle worst second ({format_qps(float(middle[s]))}): in more than half of all "
             "futures it turns requests away"
