@@ -143,9 +143,9 @@ def _broken(decided: Decided, tier: int, promised: float, reached: float, *, ris
     mends, fits = find_mends(decided, tier, risk=risk)
     head += _beyond_the_ladder(decided, tier, promised)
     if not mends:
-        return f"{head}: more samples, or accept overload_probability {format_percent(reached)}"
+        return f"{head}: more samples, or accept overload_probability {format_percent(_up_to_tenths(reached))}"
     changes = " and ".join(say_mend(decided, mend) for mend in mends)
-    cut = f"; or hold back {format_percent(1 - fits)} of the demand" if fits < 1 else ""
+    cut = f"; or hold back {format_percent(_up_to_tenths(1 - fits))} of the demand" if fits < 1 else ""
     return f"{head}; the least change that mends it: {changes}{cut}"
 
 
@@ -162,7 +162,9 @@ def say_mend(decided: Decided, mend: Mend) -> str:
     name = decided.fleet.names[mend.position]
     if mend.kind == "proof":
         how = "name its max_qps" if decided.fleet.third_party[mend.position] else "load test it, or name its max_qps"
-        return f"show that {name} takes {format_qps(mend.needs)}, {format_qps(mend.has)} is all that was seen ({how})"
+        return (
+            f"show that {name} takes {format_qps(_up(mend.needs))}, {format_qps(mend.has)} is all that was seen ({how})"
+        )
     if mend.kind == "sharing":
         return (
             f"find what the instances of {name} share: beyond {mend.has:.0f} serving another takes more than it brings"
@@ -170,7 +172,20 @@ def say_mend(decided: Decided, mend: Mend) -> str:
     if mend.kind == "quota":
         return f"raise the quota of {name} from {mend.has:.0f} to {mend.needs:.0f} instances"
     what = "what the hottest key or max_qps leaves" if mend.kind == "hot key" else "capacity"
-    return f"raise {what} of {name} from {format_qps(mend.has)} to {format_qps(mend.needs)}"
+    return f"raise {what} of {name} from {format_qps(mend.has)} to {format_qps(_up(mend.needs))}"
+
+
+def _up(qps: float) -> float:
+    """Round up to the three digits that are written, so that what is named is enough."""
+    if not np.isfinite(qps) or qps <= 0:
+        return qps
+    step = 10.0 ** (np.floor(np.log10(qps)) - 2)
+    return float(np.ceil(qps / step - 1e-9) * step)
+
+
+def _up_to_tenths(fraction: float) -> float:
+    """Round up to the tenths of a percent that are written."""
+    return float(np.ceil(1000.0 * fraction - 1e-9) / 1000.0)
 
 
 def _tier(decided: Decided, s: int) -> str:

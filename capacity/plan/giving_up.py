@@ -17,7 +17,7 @@ Bools = NDArray[np.bool_]
 
 POWERS = (0.0, 0.5, 1.0)  # γ of `Quantiles`
 _MANY_POOLS = 1_000  # above, single futures hold up a few pools each: giving them up one by one saves little there
-_CELLS = 200_000_000  # of the matrix, looked at over all futures given up one by one: about a second
+_CELLS = 100_000_000  # of the matrix, looked at over all futures given up one by one: half a second
 _GIVEN_UP = 4  # at most every so-manieth row is given up for its own sake; beyond, quantiles do as well
 _TAIL = 0.1  # of all rows: what lies beyond is a pool's tail
 _LEAST_WEIGHT = 1e-6

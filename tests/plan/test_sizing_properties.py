@@ -166,7 +166,8 @@ def _changed(catalog, **changes):
 
 
 def _number(text):
-    return float(text.replace(",", ""))
+    """A number as people read it: 1,240 or 12.4 k."""
+    return float(text.replace(",", "").removesuffix(" k")) * (1000.0 if text.endswith(" k") else 1.0)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +189,37 @@ def test_the_least_change_that_is_named_makes_it_feasible_and_less_does_not(shop
     named = _number(re.search(says, bad.infeasible_because[0]).group(1))
     assert plan(**{key: int(named)}).feasible
     assert not plan(**{key: int(0.9 * named)}).feasible
+
+
+@pytest.mark.parametrize(
+    ("service", "before", "after", "says"),
+    [
+        ("payco", {"max_qps": 1000.0}, "max_qps", r"capacity of payco from \S+ to ([\d,.]+(?: k)?)/s"),
+        ("order-db", {"max_qps": 3300.0}, "max_qps", r"capacity of order-db from [^;]+? to ([\d,.]+(?: k)?)/s"),
+        ("inventory", {"max_qps": 2100.0}, "max_qps", r"leaves of inventory from [^;]+? to ([\d,.]+(?: k)?)/s"),
+    ],
+)
+def test_the_rate_that_is_named_is_enough_as_it_is_written(shop, bench, service, before, after, says):
+    catalog, peaks = shop
+
+    def plan(**keys):
+        changed = _changed(catalog, **{service: keys})
+        return make_plan(peaks, bench.curves_of(changed, bench.capacity), services=changed, risk=Risk())
+
+    bad = plan(**before)
+    assert not bad.feasible
+    named = _number(re.search(says, bad.infeasible_because[0]).group(1))
+    assert plan(**{after: named}).feasible
+    assert not plan(**{after: 0.9 * named}).feasible
+
+
+def test_holding_back_as_much_demand_as_is_named_is_enough(shop, bench):
+    catalog, peaks = shop
+    changed = _changed(catalog, payco={"max_qps": 1000.0})
+    curves = bench.curves_of(changed, bench.capacity)
+    bad = make_plan(peaks, curves, services=changed, risk=Risk())
+    share = float(re.search(r"hold back ([\d.]+) % of the demand", bad.infeasible_because[0]).group(1)) / 100.0
+    assert make_plan(peaks.scaled(1.0 - share), curves, services=changed, risk=Risk()).feasible
 
 
 def test_instances_of_one_service_are_those_of_its_capacity_after_the_loss(bench):
