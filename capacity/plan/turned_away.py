@@ -45,11 +45,17 @@ def admitted_share(load: Floats, limit: Floats, entry_rows: Matrix) -> Floats:
     tight = np.flatnonzero((load > limit).any(axis=0))
     if len(tight) == 0:
         return out
-    with np.errstate(divide="ignore", invalid="ignore"):
-        passes = np.ascontiguousarray(np.where(load[:, tight] > limit[tight], limit[tight] / load[:, tight], 1.0).T)
+    # Services on the way of the same entries are one to them: the tightest of each such group is looked for first.
     on_way = entry_rows[:, tight].toarray() != 0
-    for entry in range(len(on_way)):
-        out[:, entry] = passes[on_way[entry]].min(axis=0, initial=1.0)
+    groups, group = np.unique(on_way.T, axis=0, return_inverse=True)
+    order = np.argsort(group.ravel(), kind="stable")
+    tight = tight[order]
+    through = np.ascontiguousarray(load[:, tight].T)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        passes = np.where(through > limit[tight, None], limit[tight, None] / through, 1.0)
+    tightest = np.minimum.reduceat(passes, np.searchsorted(group.ravel()[order], np.arange(len(groups))), axis=0)
+    for entry in range(groups.shape[1]):
+        out[:, entry] = tightest[groups[:, entry]].min(axis=0, initial=1.0)
     return out
 
 
