@@ -137,7 +137,8 @@ def value_lost_per_hour(off: Sequence[Feature], features: Sequence[Feature], *, 
     typical : ndarray (s,)
         Load with everything on.
     """
-    saved = saved_at(typical, off)
+    # A typical load is typical service by service; what is saved of it can be no more than all of it.
+    saved = np.minimum(saved_at(typical, off), typical)
     return sum(f.value_per_hour(typical if f in off else saved) for f in features)
 
 

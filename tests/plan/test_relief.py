@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capacity.catalog import Catalog, Service
@@ -86,6 +86,7 @@ def test_what_is_saved_together_is_what_the_smaller_graph_carries(seed):
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0, 2, 6]))
 @settings(max_examples=60, deadline=None)
+@example(228339, 0)  # what is saved by the others' absence was once counted as more than a feature's whole load
 def test_no_subset_that_mends_as_much_loses_less_value(bench, seed, allowed):
     catalog, offered, capacity = company(np.random.default_rng(seed))
     fleet = fleet_of(bench, catalog, capacity)
