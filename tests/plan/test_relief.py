@@ -107,7 +107,9 @@ def test_no_subset_that_mends_as_much_loses_less_value(bench, seed, allowed):
     else:
         assert found.value_per_hour == pytest.approx(min(values), rel=1e-4, abs=1e-3 * (max(values) > 0))
         assert found.gap <= 1e-4
-    assert found.lost == pytest.approx((lost(()) / 40, lost(found.off) / 40, lost(features) / 40))
+    assert (found.lost[0], found.lost[2]) == pytest.approx((lost(()) / 40, lost(features) / 40))
+    # The stretch in which they are off is as short as the promise allows, which may lose more than all phases would.
+    assert lost(found.off) / 40 - 1e-9 <= found.lost[1] <= max(fewest, lost(()) if not found.off else 0) / 40 + 1e-9
 
 
 @given(st.integers(0, 2**32 - 1))
