@@ -16,6 +16,7 @@ from capacity.lessons import parse_lessons
 from capacity.loadtest import read_load_test
 from capacity.plan.document import check_plan_document
 from capacity.promotion import parse_promotions
+from capacity.report import Schedule, read_schedule
 from capacity.settings import parse_settings
 
 PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
@@ -43,6 +44,7 @@ def test_every_example_is_read_here():
         "steps.csv",
         "plan.json",
         "journal.jsonl",
+        "reports.yaml",
         "run.json",
         "metrics.json",
     }
@@ -133,3 +135,12 @@ def test_run_and_metrics():
     metrics = json.loads(EXAMPLES["metrics.json"])
     assert set(metrics) == {"schema", "verdict", "metrics"}
     assert all(set(metric) == {"name", "value", "unit"} for metric in metrics["metrics"])
+
+
+def test_a_schedule_of_reports_uses_every_key(tmp_path):
+    (tmp_path / "reports.yaml").write_text(EXAMPLES["reports.yaml"], encoding="utf-8")
+    schedule = read_schedule(tmp_path)
+    assert schedule.model_fields_set == set(Schedule.model_fields)
+    assert schedule.alert.model_fields_set == set(type(schedule.alert).model_fields)
+    given = set().union(*(rule.model_fields_set for rule in schedule.reports))
+    assert given == set(type(schedule.reports[0]).model_fields)
