@@ -9,8 +9,10 @@ import pytest
 import xarray as xr
 
 from capacity.catalog import Catalog, Service, parse_services
+from capacity.plan import Plan, make_plan
 from capacity.plan.network import injection, reach, read_network
 from capacity.promotion import Promotion
+from capacity.settings import Risk
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,15 @@ CAPACITY = {
 }  # fmt: skip
 
 
+def changed(catalog: Catalog, name: str, **keys: Any) -> Catalog:
+    """Give one service other keys, checked as a file's would be."""
+    services = [
+        Service.model_validate({k: getattr(s, k) for k in s.model_fields_set} | (keys if s.name == name else {}))
+        for s in catalog.values()
+    ]
+    return Catalog.from_services(services)
+
+
 class Bench:
     """What the tests build plans from."""
 
@@ -194,3 +205,15 @@ class Bench:
 @pytest.fixture(scope="session")
 def bench() -> Bench:
     return Bench()
+
+
+@pytest.fixture(scope="session", name="shop")
+def shop_inputs(bench: Bench) -> tuple[Catalog, FakePeaks, FakeCurves]:
+    catalog = bench.shop()
+    return catalog, bench.peaks_of(catalog, bench.entry_qps), bench.curves_of(catalog, bench.capacity)
+
+
+@pytest.fixture(scope="session")
+def plan(shop: tuple[Catalog, FakePeaks, FakeCurves]) -> Plan:
+    catalog, peaks, curves = shop
+    return make_plan(peaks, curves, services=catalog, risk=Risk())

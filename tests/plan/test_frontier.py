@@ -12,18 +12,6 @@ from capacity.plan.frontier import Frontier
 from capacity.settings import Risk
 
 
-@pytest.fixture(scope="module")
-def shop(bench):
-    catalog = bench.shop()
-    return catalog, bench.peaks_of(catalog, bench.entry_qps), bench.curves_of(catalog, bench.capacity)
-
-
-@pytest.fixture(scope="module")
-def plan(shop):
-    catalog, peaks, curves = shop
-    return make_plan(peaks, curves, services=catalog, risk=Risk())
-
-
 def _costs(rows):
     return [row["cost_per_hour"] for row in rows]
 

@@ -11,6 +11,7 @@ from capacity.catalog import Catalog, Service
 from capacity.errors import InputError
 from capacity.plan import Plan, check_plan_document, make_plan, signature
 from capacity.settings import Risk
+from tests.plan.conftest import changed
 
 TOP = {
     "schema", "promotion", "as_of", "risk", "demand", "peak_tps", "admitted_tps", "transactions_turned_away",
@@ -24,26 +25,6 @@ SERVICE = {
     "instance_limit_no_false_reject_qps", "key_limit_qps", "limited_by", "rejected_fraction", "overload_probability",
     "why", "rejected",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def shop(bench):
-    catalog = bench.shop()
-    return catalog, bench.peaks_of(catalog, bench.entry_qps), bench.curves_of(catalog, bench.capacity)
-
-
-@pytest.fixture(scope="module")
-def plan(shop):
-    catalog, peaks, curves = shop
-    return make_plan(peaks, curves, services=catalog, risk=Risk())
-
-
-def _changed(catalog, name, **keys):
-    services = [
-        Service.model_validate({k: getattr(s, k) for k in s.model_fields_set} | (keys if s.name == name else {}))
-        for s in catalog.values()
-    ]
-    return Catalog.from_services(services)
 
 
 def test_document_has_every_key_of_the_contract(plan):
@@ -106,7 +87,7 @@ def test_probability_is_of_offered_load_not_of_what_limits_let_through(plan, sho
     """With a degradable service's capacity far below its load the limit turns most away; the probability says so."""
     catalog, peaks, _ = shop
     curves = bench.curves_of(catalog, bench.capacity | {"banner": 1.0})
-    catalog = _changed(catalog, "banner", max_instances=4)
+    catalog = changed(catalog, "banner", max_instances=4)
     tight = make_plan(peaks, curves, services=catalog, risk=Risk()).document["services"]["banner"]
     assert tight["overload_probability"] == 1.0
     assert tight["rejected_fraction"]["q50"] > 0.9
@@ -147,7 +128,7 @@ def test_more_demand_never_costs_less_and_zones_lost_cost(shop):
 
 def test_a_third_party_that_is_too_small_makes_it_infeasible_and_the_named_change_mends_it(shop, bench):
     catalog, peaks, _ = shop
-    catalog = _changed(catalog, "payco", max_qps=1000.0)
+    catalog = changed(catalog, "payco", max_qps=1000.0)
     plan = make_plan(peaks, bench.curves_of(catalog, bench.capacity), services=catalog, risk=Risk())
     payco = plan.document["services"]["payco"]
     assert not plan.feasible
@@ -165,10 +146,10 @@ def test_a_third_party_that_is_too_small_makes_it_infeasible_and_the_named_chang
     decided = decide(fleet, offered, risk=Risk(), entries=[0, 1], transaction=np.array([1]))
     mends, fits = find_mends(decided, 0, risk=Risk())
     assert [m.kind for m in mends] == ["capacity"]
-    mended = _changed(catalog, "payco", max_qps=mends[0].needs)
+    mended = changed(catalog, "payco", max_qps=mends[0].needs)
     curves = bench.curves_of(mended, bench.capacity)
     assert make_plan(peaks, curves, services=mended, risk=Risk()).feasible
-    less = _changed(catalog, "payco", max_qps=0.93 * mends[0].needs)
+    less = changed(catalog, "payco", max_qps=0.93 * mends[0].needs)
     assert not make_plan(peaks, bench.curves_of(less, bench.capacity), services=less, risk=Risk()).feasible
     calm = peaks.scaled(fits)
     assert make_plan(calm, bench.curves_of(catalog, bench.capacity), services=catalog, risk=Risk()).feasible
@@ -190,7 +171,7 @@ def test_an_optional_feature_is_planned_off_when_core_does_not_fit_and_only_then
     )
     order = list(catalog.names)
     catalog = Catalog.from_services(sorted(services, key=lambda s: order.index(s.name)))
-    catalog = _changed(catalog, "order-db", max_qps=6500.0)
+    catalog = changed(catalog, "order-db", max_qps=6500.0)
     peaks = bench.peaks_of(catalog, bench.entry_qps)
     plan = make_plan(peaks, bench.curves_of(catalog, bench.capacity), services=catalog, risk=Risk())
     rung = plan.document["degradation"][0]
@@ -201,7 +182,7 @@ def test_an_optional_feature_is_planned_off_when_core_does_not_fit_and_only_then
     assert plan.feasible
     assert plan.document["services"]["order-db"]["decision"] == "degrade"
     assert plan.document["services"]["order-db"]["peak_qps"]["q50"] == pytest.approx(4000, rel=0.05)
-    wide = _changed(catalog, "order-db", max_qps=30000.0)
+    wide = changed(catalog, "order-db", max_qps=30000.0)
     relaxed = make_plan(peaks, bench.curves_of(wide, bench.capacity), services=wide, risk=Risk())
     assert not any(r["planned"] for r in relaxed.document["degradation"])
 
@@ -221,10 +202,10 @@ def test_unknown_capacity_is_said_and_not_promised(shop, bench):
 
 def test_quota_connections_hot_keys_and_single_zones_are_counted(shop, bench):
     catalog, peaks, _ = shop
-    catalog = _changed(catalog, "cache", max_instances=6)
-    catalog = _changed(catalog, "order-db", max_connections=100)
-    catalog = _changed(catalog, "inventory", hot_key={"top_share": 0.5, "max_qps": 600.0})
-    catalog = _changed(catalog, "catalog", zones=1)
+    catalog = changed(catalog, "cache", max_instances=6)
+    catalog = changed(catalog, "order-db", max_connections=100)
+    catalog = changed(catalog, "inventory", hot_key={"top_share": 0.5, "max_qps": 600.0})
+    catalog = changed(catalog, "catalog", zones=1)
     plan = make_plan(peaks, bench.curves_of(catalog, bench.capacity), services=catalog, risk=Risk())
     services, reasons = plan.document["services"], " ".join(plan.infeasible_because)
     assert services["cache"]["instances"] == 6
@@ -247,7 +228,7 @@ def test_async_callees_are_sized_for_their_delay_and_do_not_lower_their_callers(
     for call in hurry:
         if call["to"] == "fulfil":
             call["max_delay_s"] = 0
-    at_once = _changed(catalog, "checkout", calls=hurry)
+    at_once = changed(catalog, "checkout", calls=hurry)
     assert make_plan(peaks, curves, services=at_once, risk=Risk()).document["services"]["fulfil"]["instances"] > 12
 
 

@@ -5,32 +5,12 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import pytest
 
-from capacity.catalog import Catalog, Service
 from capacity.plan import make_plan
 from capacity.plan.decide import decide
 from capacity.plan.fleet import Offered, read_fleet
 from capacity.plan.sizing import survivors
 from capacity.settings import Risk
-
-
-@pytest.fixture(scope="module")
-def shop(bench):
-    catalog = bench.shop()
-    return catalog, bench.peaks_of(catalog, bench.entry_qps), bench.curves_of(catalog, bench.capacity)
-
-
-@pytest.fixture(scope="module")
-def plan(shop):
-    catalog, peaks, curves = shop
-    return make_plan(peaks, curves, services=catalog, risk=Risk())
-
-
-def _changed(catalog, name, **keys):
-    services = [
-        Service.model_validate({k: getattr(s, k) for k in s.model_fields_set} | (keys if s.name == name else {}))
-        for s in catalog.values()
-    ]
-    return Catalog.from_services(services)
+from tests.plan.conftest import changed
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +70,7 @@ def test_cold_caches_let_ten_times_as_much_through(plan):
 
 def test_a_service_without_a_zone_to_spare_says_what_its_loss_does_and_what_sparing_one_costs(shop):
     catalog, peaks, curves = shop
-    plan = make_plan(peaks, curves, services=_changed(catalog, "search", zones=1), risk=Risk())
+    plan = make_plan(peaks, curves, services=changed(catalog, "search", zones=1), risk=Risk())
     entry = plan.document["services"]["search"]
     gap = entry["zone_gap"]
     assert gap["overload_probability"] == 1.0

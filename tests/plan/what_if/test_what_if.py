@@ -10,17 +10,6 @@ from capacity.plan.what_if import what_if
 from capacity.settings import Risk
 
 
-@pytest.fixture(scope="module")
-def plan(bench):
-    catalog = bench.shop()
-    return make_plan(
-        bench.peaks_of(catalog, bench.entry_qps),
-        bench.curves_of(catalog, bench.capacity),
-        services=catalog,
-        risk=Risk(),
-    )
-
-
 def services(plan, key):
     return {name: service[key] for name, service in plan.document["services"].items()}
 
