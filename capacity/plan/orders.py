@@ -148,19 +148,22 @@ def _roofs(decided: Decided, tps: Floats, work: Floats) -> tuple[Floats, dict[st
     lowest = np.full(len(tps), np.inf)
     ends = core[np.isfinite(roof[core])]
     load = decided.most_qps[:, ends]
-    with np.errstate(divide="ignore"):
-        for column, s in enumerate(ends):
-            named[f"{fleet.names[s]} takes {format_qps(float(roof[s]))}"] = roof[s] * tps / load[:, column]
-        top = survivors(np.minimum(fleet.quota, _ENDLESS), fleet.zones, fleet.losses)
-        worth = fleet.sharing.worth(top)
-        for p in np.flatnonzero((fleet.pool_tier == 0) & fleet.sized & (fleet.quota < _ENDLESS // 1000)):
-            whose = "the quota of" if fleet.scalable[p] else "what runs of"
-            named[f"{whose} {fleet.pools[p]} is {int(fleet.quota[p])}"] = (
-                np.broadcast_to(worth[:, p], len(tps)) / work[:, p]
-            )
+    for column, s in enumerate(ends):
+        named[f"{fleet.names[s]} takes {format_qps(float(roof[s]))}"] = _per_load(roof[s] * tps, load[:, column])
+    top = survivors(np.minimum(fleet.quota, _ENDLESS), fleet.zones, fleet.losses)
+    worth = fleet.sharing.worth(top)
+    for p in np.flatnonzero((fleet.pool_tier == 0) & fleet.sized & (fleet.quota < _ENDLESS // 1000)):
+        whose = "the quota of" if fleet.scalable[p] else "what runs of"
+        served = np.broadcast_to(worth[:, p], len(tps))
+        named[f"{whose} {fleet.pools[p]} is {int(fleet.quota[p])}"] = _per_load(served, work[:, p])
     for limit in named.values():
         np.minimum(lowest, limit, out=lowest)
     return lowest, named
+
+
+def _per_load(served: Floats, load: Floats) -> Floats:
+    """Divide; what gets nothing holds nothing down, even where nothing is there to serve it."""
+    return np.asarray(np.divide(served, load, out=np.full(len(load), np.inf), where=load > 0))
 
 
 def _end(
