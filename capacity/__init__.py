@@ -18,14 +18,7 @@ if TYPE_CHECKING:
     from capacity.catalog import Catalog, Service
     from capacity.demo import make_company
     from capacity.errors import CapacityError, InfeasibleError, InputError, NotCoveredError
-    from capacity.flow import (
-        check_readiness,
-        compare_plan,
-        evaluate_services,
-        next_load_tests,
-        plan_promotion,
-        review_promotion,
-    )
+    from capacity.flow import plan_promotion, review_promotion
     from capacity.forecast import backtest_demand, forecast_demand, forecast_panel
     from capacity.history import DailyActivity, Traffic
     from capacity.lessons import Lesson, Lessons
@@ -34,6 +27,7 @@ if TYPE_CHECKING:
     from capacity.plan import make_plan
     from capacity.plan.what_if import what_if
     from capacity.promotion import Promotion, Promotions
+    from capacity.questions import check_readiness, compare_plan, evaluate_services, next_load_tests
     from capacity.rehearsal import rehearse
     from capacity.retrospective import review
     from capacity.saturation import fit_curve, fit_curves, fit_saturation
@@ -59,10 +53,10 @@ _HOMES = {
     "Workspace": "capacity.workspace",
     "backtest_demand": "capacity.forecast",
     "backtest_intraday": "capacity.peaks.intraday",
-    "check_readiness": "capacity.flow",
-    "compare_plan": "capacity.flow",
+    "check_readiness": "capacity.questions",
+    "compare_plan": "capacity.questions",
     "create_workspace": "capacity.workspace",
-    "evaluate_services": "capacity.flow",
+    "evaluate_services": "capacity.questions",
     "fit_curve": "capacity.saturation",
     "fit_curves": "capacity.saturation",
     "fit_saturation": "capacity.saturation",
@@ -72,7 +66,7 @@ _HOMES = {
     "forecast_peaks": "capacity.peaks",
     "make_company": "capacity.demo",
     "make_plan": "capacity.plan",
-    "next_load_tests": "capacity.flow",
+    "next_load_tests": "capacity.questions",
     "plan_load_tests": "capacity.staircase",
     "plan_promotion": "capacity.flow",
     "rehearse": "capacity.rehearsal",

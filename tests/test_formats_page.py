@@ -130,8 +130,8 @@ def test_the_journal():
 
 def test_run_and_metrics():
     run = json.loads(EXAMPLES["run.json"])
-    assert list(run) == ["schema", "report", "promotion", "as_of", "status", "parameters", "inputs", "versions", "code", "key",
-                         "started_at", "duration_s", "error"]  # fmt: skip
+    assert list(run) == ["schema", "report", "promotion", "as_of", "status", "parameters", "inputs", "versions", "code",
+                         "key", "started_at", "duration_s", "error"]  # fmt: skip
     metrics = json.loads(EXAMPLES["metrics.json"])
     assert set(metrics) == {"schema", "verdict", "metrics"}
     assert all(set(metric) == {"name", "value", "unit"} for metric in metrics["metrics"])

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "retrospective": {"history", "plan", "operations", "journal"},
     "export": {"plan", "staircase", "operations"},
 }
-EDGES = ["workspace", "flow", "report", "cli"]  # each may import all that stands above it
+EDGES = ["workspace", "flow", "questions", "report", "cli"]  # each may import all that stands above it
 
 
 def closure() -> dict[str, set[str]]:

@@ -56,7 +56,7 @@ def plan(
 
 def _what_if(ws: "Workspace", promotion: str, changes: dict[str, float], out: Path | None, *, as_json: bool) -> int:
     from capacity.document import write_text
-    from capacity.flow import compare_plan
+    from capacity.questions import compare_plan
 
     with progress("Planning under the change") as step:
         found = compare_plan(ws, promotion, changes=changes, on_step=step)
@@ -157,7 +157,7 @@ def rehearse(
 @common_options
 def readiness(ws: "Workspace", promotion: str, check: bool, as_json: bool) -> None:
     """List what is open before PROMOTION: broken promises, scaling, load tests, gaps, owners and days."""
-    from capacity.flow import check_readiness
+    from capacity.questions import check_readiness
 
     with progress("Gathering what is open") as step:
         found = check_readiness(ws, promotion, on_step=step)

@@ -25,7 +25,7 @@ def services(
     ws: "Workspace", name: str | None, promotion: str | None, out: Path | None, graph: Path | None, as_json: bool
 ) -> None:
     """Evaluate every service, or NAME: load tests, forecast, capacity, verdict, gaps; or propose them (draft)."""
-    from capacity.flow import evaluate_services
+    from capacity.questions import evaluate_services
 
     if name == "draft":
         _draft(ws, out, as_json=as_json)

@@ -142,7 +142,7 @@ def plan(
 ) -> None:
     """Plan the load tests before PROMOTION: targets, steps, stop rules, windows, order, who is told."""
     from capacity.cli.documents import loadtest_plan_document
-    from capacity.flow import next_load_tests
+    from capacity.questions import next_load_tests
 
     with progress("Forecasting DAU and DAT") as step:
         planned = next_load_tests(ws, promotion, mocked=mocked, on_step=step)

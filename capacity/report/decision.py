@@ -52,7 +52,8 @@ def decision_page(ws: "Workspace", promotion: str) -> DecisionPage:
         Its id.
     """
     from capacity.errors import NotCoveredError
-    from capacity.flow import check_readiness, plan_promotion
+    from capacity.flow import plan_promotion
+    from capacity.questions import check_readiness
 
     subject = ws.promotions[promotion]
     try:

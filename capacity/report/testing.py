@@ -47,7 +47,7 @@ def load_tests_ahead(ws: "Workspace", promotion: str) -> LoadTestsAhead | Senten
     promotion
         Its id.
     """
-    from capacity.flow import next_load_tests
+    from capacity.questions import next_load_tests
 
     try:
         return LoadTestsAhead(next_load_tests(ws, promotion))
