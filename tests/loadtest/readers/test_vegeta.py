@@ -50,6 +50,14 @@ def test_rows_and_json_lines_agree(tmp_path: Path) -> None:
     assert one.broken == ()
 
 
+def test_one_run_in_both_forms_is_counted_once(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(csv_of(ATTACK))
+    (tmp_path / "a.json").write_text(json_of(ATTACK))
+    both = read([tmp_path / "a.csv", tmp_path / "a.json"])
+    assert both.requests == {"GET http://a/x": len(ATTACK.start_s)}
+    assert any("not counted twice" in note and "a.json" in note for note in both.notes)
+
+
 @pytest.mark.parametrize("columns", [9, 11, 13])
 def test_versions_with_other_numbers_of_columns(tmp_path: Path, columns: int) -> None:
     rows = [[*row.split(","), "more"][:columns] for row in csv_of(ATTACK, attack="x").splitlines()]

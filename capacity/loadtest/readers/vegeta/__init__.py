@@ -14,7 +14,14 @@ from capacity.loadtest.readers.delimited import Breaks
 from capacity.loadtest.readers.files import head_of
 from capacity.loadtest.readers.summaries import refuse_only
 from capacity.loadtest.readers.vegeta import report
-from capacity.loadtest.readers.vegeta.rows import VegetaRun, is_csv, is_json_lines, read_csv, read_json_lines
+from capacity.loadtest.readers.vegeta.rows import (
+    VegetaRun,
+    first_instant,
+    is_csv,
+    is_json_lines,
+    read_csv,
+    read_json_lines,
+)
 from capacity.loadtest.reading import Reading
 from capacity.loadtest.steady import steady_steps
 
@@ -49,8 +56,16 @@ def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Readi
     """
     run, broken = VegetaRun(only), []
     reports: list[Path] = []
+    again: list[Path] = []
+    begun: dict[bool, set[tuple[str, float]]] = {True: set(), False: set()}
     for path in files:
         head, breaks = head_of(path), Breaks(path)
+        first = first_instant(head) if is_csv(head) or is_json_lines(head) else None
+        if first is not None and first in begun[not is_csv(head)]:  # the same run in the other form
+            again.append(path)
+            continue
+        if first is not None:
+            begun[is_csv(head)].add(first)
         if (what := _unreadable(head)) is not None:
             broken.append(Problem(path.name, what[0], "results in CSV or JSON, or a report", what[1]))
         elif is_csv(head):
@@ -61,7 +76,7 @@ def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Readi
             reports.append(path)
         broken.extend(breaks.problems())
     if run.tally.requests:
-        return _of_requests(run, broken, reports)
+        return _of_requests(run, broken, [*again, *reports])
     if not reports:
         missing = run.names.missing(only) if only is not None else "no request"
         problems = broken or [Problem("files", missing, "requests of vegeta")]
@@ -73,7 +88,7 @@ def read(files: Sequence[Path], *, only: Collection[str] | None = None) -> Readi
 
 def _of_requests(run: VegetaRun, broken: list[Problem], reports: Sequence[Path]) -> Reading:
     steady = steady_steps(run.tally, model="open", spans=run.spans.found()).required(where="files", broken=broken)
-    aside = [f"not counted twice, as reports of the same run: {', '.join(p.name for p in reports)}"] if reports else []
+    aside = [f"not counted twice, as of the same run: {', '.join(p.name for p in reports)}"] if reports else []
     return Reading(
         steady.steps,
         steady.gates,

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,24 @@ def is_json_lines(head: bytes) -> bool:
     """Whether the first line is an object with the keys of a result."""
     first = head.split(b"\n", 1)[0]
     return first.lstrip().startswith(b"{") and all(key in first for key in _JSON)
+
+
+def first_instant(head: bytes) -> tuple[str, float] | None:
+    """Return start and latency (seconds) of the first request, which no other run shares to the nanosecond."""
+    first = head.split(b"\n", 1)[0].decode("utf-8", errors="replace")
+    try:
+        if is_csv(head):
+            cells = first.split(",", 3)
+            start = np.datetime64(int(cells[0]), "ns")
+            return str(start), float(cells[2]) / 1e9
+        found = json.loads(first)
+        moment = datetime.fromisoformat(found["timestamp"])
+        digits = re.search(r"\.(\d+)", found["timestamp"])
+        whole = np.datetime64(moment.astimezone(UTC).replace(tzinfo=None, microsecond=0), "ns")
+        nanoseconds = int((digits.group(1) if digits else "0").ljust(9, "0")[:9])
+        return str(whole + np.timedelta64(nanoseconds, "ns")), float(found["latency"]) / 1e9
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
 
 
 @dataclass
