@@ -56,6 +56,7 @@ class Edges:
         self.passes = np.ones((len(self.rate) if self.tokens is not None else 0, paths), dtype=dtype)
         self._again: Array | None = None  # most retries of an edge in any future
         self._refused: list[tuple[Ints, Array]] = []
+        self._off: dict[int, Array] = {}  # calls of a feature that is off, and the share of each future's
 
     @property
     def busy(self) -> bool:
@@ -73,9 +74,19 @@ class Edges:
         """Begin a second."""
         self.calls = calls
         self.stopped[:] = False
-        self._refused = []
+        self._refused, self._off = [], {}
         total = self.retries.total
         self._again = None if total is None else np.append(total.max(axis=1), 0.0)
+
+    def switch_off(self, edge: int, share: Bools) -> None:
+        """Note that a feature's calls are not made in this second, by future: they are neither limited nor retried."""
+        self._off[edge] = share.astype(self.rate.dtype)
+
+    def _made(self, flow: Array, edges: Ints) -> Array:
+        """Leave out of fresh calls (edge, path) those of features that are off, in place."""
+        for edge, share in self._off.items():
+            flow[edges == edge] *= 1.0 - share
+        return flow
 
     def retries_arriving(self, shape: tuple[int, int]) -> Array | None:
         """Retries at every service; None when there are none."""
@@ -103,7 +114,7 @@ class Edges:
 
     def _limit(self, edges: Ints, done: Array, arriving: Array) -> None:
         assert self.tokens is not None  # noqa: S101 - the caller looked
-        flow = done * self.calls[edges, None]
+        flow = self._made(done * self.calls[edges, None], edges)
         if self.retries.total is not None:
             place = self.retries.place[edges]
             rows = np.flatnonzero(place >= 0)
@@ -139,7 +150,7 @@ class Edges:
         failing = np.maximum(1.0 - success - refused, 0.0)
         if retries.total is None and not (failing[retries.callee] > _TINY).any():
             return
-        inner = served[self.network.caller[retries.edge]] * self.calls[retries.edge, None]
+        inner = self._made(served[self.network.caller[retries.edge]] * self.calls[retries.edge, None], retries.edge)
         fresh = np.concatenate([inner, external]) if len(retries.callee) > retries.n_inner else inner
         retries.again(fresh, failing, self._retried_passes())
 

@@ -1,5 +1,7 @@
 """The rehearsal as a result."""
 
+import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -90,7 +92,12 @@ class Rehearsal(Result):
             "overload_fraction": self.overload_fraction,
             "turned_away_fraction": self.turned_away_fraction,
             "first_break": self.first_break,
-            "breaks": [{str(k): v for k, v in row.items()} for row in rows],
-            "tried": [{str(k): v for k, v in row.items()} for row in tried],
+            "breaks": [_known(row) for row in rows],
+            "tried": [_known(row) for row in tried],
             "why": list(self.why),
         }
+
+
+def _known(row: dict[Hashable, Any]) -> dict[str, Any]:
+    """Take a row as JSON has it: what is not known is null."""
+    return {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}

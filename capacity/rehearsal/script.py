@@ -104,12 +104,25 @@ def _arrivals(peaks: "Peaks", stage: Stage, sample: Ints, faults: Faults, *, noi
             peaks.entry_rates(sample, start_s=float(stage.seconds[first]), duration_s=float(last - first), step_s=1.0)
         )
         if noise:
-            top = rate.max(axis=2, keepdims=True, initial=0.0)
+            top = np.maximum(_worst(peaks, sample, stage.seconds[first:last]), rate)
             rate = np.minimum(rng.poisson(np.minimum(rate, 1e15)).astype(float), top)
         arrivals[:, :, first:last] = rate
     for fault in faults.of("demand"):
         arrivals[:, :, while_on(fault, stage)] *= fault.factor
     return arrivals
+
+
+def _worst(peaks: "Peaks", sample: Ints, seconds: Ints) -> Floats:
+    """Worst second of the phase that each second lies in, (path, entry, second): no count of it is higher.
+
+    A bound by what is played alone would cut the upper half of every wobble where the rate is level.
+    """
+    phases = {phase.name: phase.starts_at for phase in peaks.promotion.phases}
+    begins = [(phases[name] - peaks.promotion.starts_at).total_seconds() for name in peaks.phases]
+    phase = np.clip(np.searchsorted(begins, seconds, side="right") - 1, 0, None)
+    entries = [peaks.services.index(name) for name in peaks.entries]
+    worst = peaks.peak_qps.transpose("sample", "phase", "service").to_numpy()[sample]
+    return np.asarray(worst[:, :, entries].transpose(0, 2, 1)[:, :, phase], dtype=float)
 
 
 def _instances(plan: Plan, fleet: Fleet, stage: Stage, faults: Faults) -> Ints:

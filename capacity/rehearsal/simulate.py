@@ -261,6 +261,7 @@ class _Run:
                 flow = done[network.caller[edge] - at.start] * self.edges.calls[edge] * active[rung]
                 into = queued if network.queued[edge] and queued is not None else arriving
                 into[network.callee[edge]] = np.maximum(into[network.callee[edge]] - flow, 0.0)
+                self.edges.switch_off(int(edge), active[rung])
 
     def _finish(self, t: int, demand: Array, capacity: Array, seen: "_Second") -> None:
         arriving, passed = seen.arriving, seen.passed

@@ -61,3 +61,14 @@ def test_what_a_rung_frees_keeps_the_feature_from_breaking():
     quick = rung(for_s=5.0, takes_s=1.0)
     helped = simulate(replace(tight, rungs=(quick,)), script(flood, size=2))
     assert without.broken_s[0, 1] > 150 > 20 > helped.broken_s[0, 1]
+
+
+def test_calls_that_are_not_made_are_not_tried_again():
+    """A feature that fails is switched off: only what was waiting for another try still comes to it."""
+    flood = np.full(300, HIGH)
+    weak = replace(
+        world([(0, 1, 1.0)], [1000, 40], size=2, retries=[3]), rungs=(rung(for_s=5.0, takes_s=5.0, below_qps=0.0),)
+    )
+    arrived, _ = by_second(weak, script(flood, size=2, budget=np.inf))
+    assert arrived[:10].max() > HIGH, "it is tried again while it is on"
+    assert arrived[20:].max() < 1e-3 * HIGH

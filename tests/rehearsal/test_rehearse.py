@@ -9,6 +9,10 @@ import pytest
 from capacity.errors import InputError, UsageError
 from capacity.plan import Plan
 from capacity.rehearsal import FAULTS, rehearse
+from capacity.rehearsal.build import fleet_of
+from capacity.rehearsal.faults import parse_faults
+from capacity.rehearsal.script import build_script
+from capacity.rehearsal.stage import set_stage
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +138,23 @@ def test_a_hundred_paths_in_seconds(plan):
     began = time.perf_counter()
     rehearse(plan, n_paths=100)
     assert time.perf_counter() - began < 15
+
+
+def test_what_is_not_known_is_null_in_the_document(plan):
+    found = rehearse(plan, faults=["demand=3", "limiter-loss"], n_paths=4)
+    assert len(found.breaks)
+    json.dumps(found.to_document(), allow_nan=False)
+
+
+def test_counts_wobble_around_their_rate_where_it_is_level(plan):
+    """Only a phase's worst second bounds them: a bound by what is played would cut the upper half of every wobble."""
+    fleet, sample = fleet_of(plan), np.arange(40)
+    stage = set_stage(plan.peaks, plan.document)
+    level = np.flatnonzero((stage.seconds > 20_000) & (stage.seconds < 90_000))  # a third of those phases' worst
+    assert len(level) > 60
+    given = parse_faults([], services=plan.services.names)
+    noisy, still = (
+        build_script(plan, fleet, stage, sample, given, noise=noise, seed=1).arrivals[:, :, level]
+        for noise in (True, False)
+    )
+    assert noisy.mean() == pytest.approx(still.mean(), rel=0.002)
