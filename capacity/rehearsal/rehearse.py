@@ -86,6 +86,8 @@ def rehearse(
     phase's start, scale step and planned switch (`capacity.rehearsal.stage`). A fluid model in steps of one second
     (`capacity.rehearsal.simulate`): it finds overload, backlog, retry storms and their spread; it does not resolve
     single requests, for which the timeline adds the M/M/c wait, instances as servers (`capacity.rehearsal.waits`).
+    Left out, and said in ``why``: a slow callee spreads through time-outs and retries, but holds none of its caller's
+    threads; calls through queues are not limited; queues and retries end where a stretch does.
     """
     _peaks, _, services = need_inputs(plan)
     _check(n_paths, limits, skew)
@@ -110,6 +112,7 @@ def rehearse(
         *(say_tries(str(first_name), tried, currency=plan.document["cost"]["currency"]) if mend and first_name else []),
         *say_switches(scene),
         _say_stage(stage),
+        "not played: threads that a slow callee keeps its caller waiting with, limits on what goes through queues",
     ]
     return Rehearsal(
         promotion=plan.promotion_id,
