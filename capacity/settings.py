@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field
@@ -80,6 +81,58 @@ class WhatIf(Risk):
         return checked
 
 
+class Monitoring(Contract):
+    """Where and under which names the company's Prometheus keeps what this program reads and watches.
+
+    Parameters
+    ----------
+    url
+        Of Prometheus, without credentials: these come from ``CAPACITY_PROMETHEUS_TOKEN``, or from the file that
+        ``CAPACITY_PROMETHEUS_TOKEN_FILE`` names, never from a file of the workspace.
+    service_label
+        The label that holds the service's name.
+    requests, errors, rejected
+        Selectors of counters: requests that arrived, those that failed, those that a limit turned away. Empty: not
+        recorded.
+    latency_buckets
+        Selector of the buckets of a latency histogram in seconds. Empty: not recorded.
+    cpu_fraction, instances
+        Expressions with a value an instance: the share of its CPU in use (averaged over a service), and anything
+        while it serves (counted). Empty: not recorded.
+    scrape_interval_s
+        How often counters are read: no rate is known over less than two of these.
+    trace_url
+        Where a service's traces are looked at, with ``{service}`` in its place. Empty: no links.
+
+    Examples
+    --------
+    >>> Monitoring().service_label
+    'service'
+    """
+
+    url: Text = ""
+    service_label: Annotated[str, Field(strict=True, pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")] = "service"
+    requests: Text = "http_requests_total"
+    errors: Text = 'http_requests_total{code=~"5.."}'
+    rejected: Text = 'http_requests_total{code="429"}'
+    latency_buckets: Text = "http_request_duration_seconds_bucket"
+    cpu_fraction: Text = ""
+    instances: Text = "up == 1"
+    scrape_interval_s: Positive = 15.0
+    trace_url: Text = ""
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield a URL that Prometheus cannot have, or that holds a password."""
+        parts = urlsplit(self.url)
+        if parts.username is not None or parts.password is not None:
+            remedy = "put a token into CAPACITY_PROMETHEUS_TOKEN"
+            yield Fault(("url",), "a URL with credentials", "none in a file", remedy)
+        elif self.url and (parts.scheme not in ("http", "https") or not parts.hostname):
+            yield Fault(("url",), repr(self.url), "http://HOST:PORT or https://HOST")
+        if not self.requests:
+            yield Fault(("requests",), "nothing", "a counter such as http_requests_total")
+
+
 class Settings(Contract):
     """What holds for a whole workspace.
 
@@ -95,6 +148,8 @@ class Settings(Contract):
         ``duckdb``, or a connection URL of another engine.
     risk
         See `Risk`.
+    monitoring
+        See `Monitoring`.
 
     Examples
     --------
@@ -109,6 +164,7 @@ class Settings(Contract):
     country: str | None = Field(default=None, strict=True, pattern="^[A-Z]{2}$")
     engine: Text = "duckdb"
     risk: Risk = Risk()
+    monitoring: Monitoring = Monitoring()
 
     def faults(self) -> Iterator[Fault]:
         """Yield an unknown time zone."""
