@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from capacity.plan import make_plan
     from capacity.plan.what_if import what_if
     from capacity.promotion import Promotion, Promotions
-    from capacity.questions import check_readiness, compare_plan, evaluate_services, next_load_tests
+    from capacity.questions import check_readiness, compare_plan, evaluate_services, export_plan, next_load_tests
     from capacity.rehearsal import rehearse
     from capacity.retrospective import review
     from capacity.saturation import fit_curve, fit_curves, fit_saturation
@@ -57,6 +57,7 @@ _HOMES = {
     "compare_plan": "capacity.questions",
     "create_workspace": "capacity.workspace",
     "evaluate_services": "capacity.questions",
+    "export_plan": "capacity.questions",
     "fit_curve": "capacity.saturation",
     "fit_curves": "capacity.saturation",
     "fit_saturation": "capacity.saturation",
@@ -97,6 +98,7 @@ __all__ = [
     "compare_plan",
     "create_workspace",
     "evaluate_services",
+    "export_plan",
     "fit_curve",
     "fit_curves",
     "fit_saturation",

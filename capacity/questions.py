@@ -1,6 +1,7 @@
 """Questions asked of a workspace around the main flow: what if, what is open, what to test next, how services stand."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from capacity.errors import NotCoveredError
@@ -8,6 +9,7 @@ from capacity.flow import plan_promotion, quietly
 from capacity.workspace import Workspace
 
 if TYPE_CHECKING:
+    from capacity.export import Export
     from capacity.operations import Readiness
     from capacity.plan import Plan
     from capacity.plan.evaluation import Evaluation
@@ -204,3 +206,43 @@ def check_readiness(ws: Workspace, promotion_id: str, *, on_step: Callable[[str]
     return check(
         plan, promotion=promotion, as_of=today, gaps=gaps, load_tests=tests, approved_by=approved_by, actions=actions
     )
+
+
+def export_plan(ws: Workspace, promotion_id: str, *, targets: Sequence[str]) -> "tuple[Export, ...]":
+    """Make the files of one or more targets from a promotion's plan; nothing is written.
+
+    Parameters
+    ----------
+    ws
+        The company's folder.
+    promotion_id
+        Which promotion.
+    targets
+        Names of ``capacity.export.TARGETS``.
+
+    Returns
+    -------
+    tuple of Export
+        From the approved plan, else the newest; each says which, and what its system cannot carry out.
+
+    Raises
+    ------
+    UsageError
+        If there is no such target.
+    NotCoveredError
+        If there is no plan.
+    """
+    from capacity.export import Source, make_export
+
+    promotion = ws.promotions[promotion_id]
+    plan, approved_by = ws.plan(promotion_id), ws.approval(promotion_id)
+    source = Source(plan, ws.services.for_promotion(promotion), promotion, ws.settings, approved_by)
+    doubts = []
+    if approved_by is None:
+        doubts.append(
+            f"the plan as of {plan.as_of} is not approved: sign it with capacity plan {promotion_id} --approve NAME"
+        )
+    if not plan.feasible:
+        doubts.append(f"the plan breaks its promise: {plan.infeasible_because[0]}")
+    made = [make_export(source, target) for target in targets]
+    return tuple(replace(one, warnings=(*doubts, *one.warnings)) for one in made)

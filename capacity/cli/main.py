@@ -21,6 +21,7 @@ VERBS: Mapping[str, tuple[str, str, str]] = {
     "plan": ("Decide", "capacity.cli.decide:plan", "Derive instances, limits and degradation; sign them."),
     "rehearse": ("Decide", "capacity.cli.decide:rehearse", "Play a plan second by second, with faults."),
     "readiness": ("Decide", "capacity.cli.decide:readiness", "List all that is open before a promotion."),
+    "export": ("Decide", "capacity.cli.export:export", "Write the plan as files for the systems that carry it out."),
     "journal": ("Evening", "capacity.cli.evening:journal", "Write and read the log kept during a promotion."),
     "retrospective": ("Learn", "capacity.cli.learn:retrospective", "Compare forecast and plan with what happened."),
     "report": ("Reports", "capacity.cli.reports:report", "Make pages: now, when due, for past days."),

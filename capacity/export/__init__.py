@@ -2,5 +2,7 @@
 
 from capacity.export.k6 import k6_script
 from capacity.export.locust import locust_file
+from capacity.export.source import Export, Source
+from capacity.export.targets import TARGETS, make_export
 
-__all__ = ["k6_script", "locust_file"]
+__all__ = ["TARGETS", "Export", "Source", "k6_script", "locust_file", "make_export"]

@@ -57,9 +57,9 @@ class Source:
         from capacity.display.escape import plain
 
         signed = "not approved by anybody" if self.approved_by is None else f"approved by {plain(self.approved_by)}"
+        plan = f"the plan of {plain(self.promotion.id)} as of {self.document['as_of']}, {signed}"
         return (
-            f"Made by `capacity export` from the plan of {plain(self.promotion.id)} as of {self.document['as_of']}, "
-            f"{signed}.",
+            f"Made by `capacity export` from {plan}.",
             f"Plan signature: {self.signature}",
             "Change the plan and export again rather than this file: a file changed by hand is not overwritten.",
         )
@@ -79,12 +79,15 @@ class Export(Result):
         What to do with them: the consumer's own check first, then how they take effect.
     warnings
         What the target cannot say, and what to mind.
+    plan
+        Promotion, day and signature of the plan it was made from.
     """
 
     target: str
     files: Mapping[str, str]
     next_steps: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    plan: Mapping[str, str] = field(default_factory=dict)
 
     units: ClassVar[dict[str, str]] = {"bytes": "B"}
 

@@ -1,6 +1,7 @@
-"""The targets of ``capacity export``, in the order in which one sets them up; none is imported before it is asked for."""
+"""The targets of ``capacity export``, in the order in which one sets them up, imported when asked for."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 
 from capacity.errors import UsageError, did_you_mean
@@ -49,4 +50,4 @@ def make_export(source: Source, target: str) -> Export:
         )
     module, _, name = TARGETS[target][0].partition(":")
     made: Export = getattr(import_module(f"capacity.export.{module}"), name)(source)
-    return made
+    return replace(made, plan={key: str(source.document[key]) for key in ("promotion", "as_of", "signature")})

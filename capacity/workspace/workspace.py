@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from capacity.demo import Company
+    from capacity.export import Export
     from capacity.history import DailyActivity, IngestReport, Store, Traffic
     from capacity.journal import Journal
     from capacity.loadtest import LoadTests
     from capacity.plan import Plan
     from capacity.rehearsal import Rehearsal
+    from capacity.workspace.exports import Written
 
 
 class Workspace:
@@ -229,6 +231,20 @@ class Workspace:
         plan = plan.with_inputs(self.inputs())
         self._shelf(plan.promotion_id).save(plan, rehearsal, approved_by=approved_by)
         return plan
+
+    def write_export(self, export: "Export", *, folder: Path | None = None, force: bool = False) -> "Written":
+        """Write an export with the difference to the one before, into ``exports/ID/TARGET`` when not said where.
+
+        Raises
+        ------
+        InputError
+            If files there were changed by hand and not ``force``; nothing is written then.
+        """
+        from capacity.workspace.exports import write_export
+
+        promotion = self.promotions[export.plan["promotion"]]
+        home = folder or self.directory / "exports" / promotion.slug / export.target
+        return write_export(home, export, force=force)
 
     def learn(self, lessons: Lessons) -> Path:
         """Add a review's lessons to ``data/lessons.yaml``; those of the same promotion are replaced."""
