@@ -5,6 +5,7 @@
     CapacityError               2   everything the program knows how to explain
     ├── InputError              2   a file, table or argument breaks its contract
     ├── UsageError              2   the command or call itself is wrong
+    ├── UnreachableError        2   a server does not answer
     ├── NotCoveredError         3   the data do not cover what was asked
     ├── InfeasibleError         3   no plan fulfils what was asked
     ├── NotebookFailedError     4   a notebook of a report failed
@@ -91,6 +92,10 @@ class InputError(CapacityError):
 
 class UsageError(CapacityError):
     """The command or the call itself cannot be understood."""
+
+
+class UnreachableError(CapacityError):
+    """A server does not answer; asked again later, it may."""
 
 
 class NotCoveredError(CapacityError):

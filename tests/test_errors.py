@@ -12,6 +12,7 @@ from capacity.errors import (
     NotebookFailedError,
     NotebookTimedOutError,
     Problem,
+    UnreachableError,
     UsageError,
     did_you_mean,
 )
@@ -23,6 +24,7 @@ from capacity.errors import (
         (CapacityError, 2),
         (InputError, 2),
         (UsageError, 2),
+        (UnreachableError, 2),
         (NotCoveredError, 3),
         (InfeasibleError, 3),
         (NotebookFailedError, 4),

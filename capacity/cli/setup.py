@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from capacity.cli.output import common_options, print_json, print_lines, print_table, progress
-from capacity.errors import CapacityError, InputError, Problem
+from capacity.errors import CapacityError, InputError, Problem, UsageError
 
 if TYPE_CHECKING:
     from capacity.workspace import Workspace
@@ -47,19 +47,37 @@ def init(directory: Path, sample: bool, seed: int, debug: bool) -> None:  # noqa
 @click.option(
     "--timezone", default=None, help="Zone of times without an offset in this source, if not the workspace's."
 )
+@click.option("--from", "first", default=None, metavar="DAY", help="Of Prometheus: the first day.  [default: last 7]")
+@click.option("--to", "last", default=None, metavar="DAY", help="Of Prometheus: the last day.  [default: today]")
+@click.option("--step", "step_s", type=float, default=60.0, show_default=True, help="Of Prometheus: seconds a row.")
 @common_options
-def ingest(ws: "Workspace", source: str, table: str, timezone: str | None, as_json: bool) -> None:
+def ingest(
+    ws: "Workspace", source: str, table: str, timezone: str | None, first: str | None, last: str | None, step_s: float,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Check SOURCE (a file, folder or glob; CSV, Parquet, JSON lines, gzip) and take it into a table.
+
+    For traffic SOURCE may be a Prometheus server: prometheus+http://HOST:PORT, or just prometheus for the one of
+    capacity.toml. A token comes from CAPACITY_PROMETHEUS_TOKEN, or from the file of CAPACITY_PROMETHEUS_TOKEN_FILE.
 
     Days that are in the source replace the same days of the table. Rows that break the contract are
     written aside with their line numbers, counted by reason.
     """
     with progress(f"Reading {source}"):
-        report = ws.ingest(source, table=table, timezone=timezone)
+        if source == "prometheus" or source.startswith("prometheus+"):
+            report = ws.ingest_prometheus(source, table=table, first=first, last=last, step_s=step_s)
+        else:
+            _refuse_days(first, last)
+            report = ws.ingest(source, table=table, timezone=timezone)
     if as_json:
         print_json("ingest", report.to_document())
         return
     click.echo(str(report))
+
+
+def _refuse_days(first: str | None, last: str | None) -> None:
+    if first is not None or last is not None:
+        raise UsageError("--from and --to are for Prometheus", remedy="leave them out: a file's days are in it")
 
 
 @click.command()

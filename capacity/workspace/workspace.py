@@ -1,7 +1,7 @@
 """The folder of a company: settings, words, tables, plans, journal and lessons, as known before one day."""
 
 import hashlib
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from capacity.demo import Company
     from capacity.export import Export
     from capacity.history import DailyActivity, IngestReport, Store, Traffic
+    from capacity.history.prometheus import Prometheus
     from capacity.journal import Journal
     from capacity.loadtest import LoadTests
     from capacity.plan import Plan
@@ -174,6 +175,49 @@ class Workspace:
             timezone=self.settings.timezone,
             source_timezone=timezone,
         )
+
+    def prometheus(self, url: str | None = None) -> "Prometheus":
+        """Return the company's Prometheus, the one of ``capacity.toml`` when none is named.
+
+        Raises
+        ------
+        UsageError
+            If none is known, or its token cannot be read.
+        """
+        from capacity.history.prometheus import Prometheus
+
+        known = url or self.settings.monitoring.url
+        if not known:
+            raise UsageError("no Prometheus is known", remedy=f"put its url under [monitoring] in {SETTINGS_FILE}")
+        return Prometheus.from_environment(known)
+
+    def ingest_prometheus(
+        self, source: str = "prometheus", *, table: str = "traffic", first: date | str | None = None,
+        last: date | str | None = None, step_s: float = 60.0,
+    ) -> "IngestReport":  # fmt: skip
+        """Take days of a Prometheus server into ``traffic``; see :func:`capacity.history.prometheus.ingest_prometheus`.
+
+        Parameters
+        ----------
+        source
+            ``prometheus`` for the one of ``capacity.toml``, or ``prometheus+http://HOST:PORT``.
+        table
+            ``traffic``; nothing else is asked of Prometheus.
+        first, last
+            Local days, both included; a week up to today when left out.
+        step_s
+            Length of an interval.
+        """
+        from capacity.history.prometheus import ingest_prometheus
+
+        if table != "traffic":
+            raise UsageError(f"--as: got {table!r}, expected traffic, which alone Prometheus is asked for")
+        server = self.prometheus(source.removeprefix("prometheus").removeprefix("+"))
+        until = _read_day(last) or datetime.now(self.settings.zone).date()
+        return ingest_prometheus(
+            server, self.settings.monitoring, first=_read_day(first) or until - timedelta(days=6), last=until,
+            workspace_dir=self.directory, timezone=self.settings.timezone, step_s=step_s,
+        )  # fmt: skip
 
     def inputs(self) -> list[dict[str, object]]:
         """Return what everything rests on: ``path`` relative to the workspace, ``sha256`` and ``rows``."""
