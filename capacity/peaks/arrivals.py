@@ -54,7 +54,7 @@ class Arrivals:
         inside = (minute >= 0) & (minute < self.day.size)
         m = np.clip(minute, 0, self.day.size - 1)
         unique, back = np.unique(m, return_inverse=True)
-        rate = self._minutes(sample, unique)
+        rate = self.minute_rates(sample, unique)
         ceiling = self._ceilings(sample, unique)
         rate = np.minimum(rate, ceiling)[:, :, back]
         self._place_bursts(rate, sample, np.asarray(second), step_s)
@@ -76,7 +76,8 @@ class Arrivals:
             out[i] = padded.reshape(n_steps, every).max(1)
         return out
 
-    def _minutes(self, sample: NDArray[np.int64], minute: NDArray[np.int64]) -> Floats:
+    def minute_rates(self, sample: NDArray[np.int64], minute: NDArray[np.int64]) -> Floats:
+        """External requests/s as means of minutes, counted from the first; shape (sample, entry, minute)."""
         share = self.profile[np.ix_(self.kappa[sample], np.arange(self.profile.shape[1]), minute)].astype(float)
         cell = self.cell[minute]
         height = self.log_height[sample][:, np.maximum(cell, 0)].astype(float)

@@ -106,7 +106,7 @@ def forecast_peaks(
         phases=picture.line.phases, entries=entry_names, peak_qps=outcome.peak_qps, peak_at_s=outcome.peak_at_s,
         factors=outcome.factors, peak_tps=tps, seconds_known=seconds_known(picture, learnt.seconds), why=why,
         assumptions=(*assumptions, *getattr(demand, "assumptions", ())),
-        arrivals=_arrivals(picture, learnt, futures, outcome), business=business,
+        arrivals=_arrivals(picture, learnt, futures, outcome), business=business, reach=reach,
     )  # fmt: skip
 
 

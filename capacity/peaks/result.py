@@ -53,6 +53,8 @@ class Peaks(Result):
         The business's estimate of orders in the worst second beside the forecast; not kept in files.
     arrivals : Arrivals
         For `entry_rates`.
+    reach : ndarray, shape (entry, service), or None
+        Mean requests at each service for one from outside at an entry, calls per request as traffic corrects them.
     """
 
     promotion: Any
@@ -70,6 +72,7 @@ class Peaks(Result):
     arrivals: Arrivals
     demand: Any = None
     business: PeakEstimate | None = None
+    reach: NDArray[np.float64] | None = None
 
     units: ClassVar[dict[str, str]] = {
         "q05": "requests/s",
@@ -178,6 +181,8 @@ class Peaks(Result):
             "why_text": np.array([w[1] for w in why], dtype=str),
             "assumptions": np.array(self.assumptions, dtype=str),
         }
+        if self.reach is not None:
+            out["reach"] = self.reach
         for item in fields(Arrivals):
             out[f"arrivals_{item.name}"] = np.asarray(getattr(self.arrivals, item.name))
         return out
@@ -206,6 +211,7 @@ class Peaks(Result):
             peak_qps=arrays["peak_qps"], peak_at_s=arrays["peak_at_s"], factors=arrays["factors"],
             peak_tps=arrays["peak_tps"], seconds_known=bool(arrays["seconds_known"]), why=why,
             assumptions=_names(arrays, "assumptions"), arrivals=Arrivals(**parts),  # type: ignore[arg-type]
+            reach=arrays.get("reach"),
         )  # fmt: skip
 
 
@@ -230,6 +236,7 @@ def make_peaks(
     assumptions: tuple[str, ...],
     arrivals: Arrivals,
     business: PeakEstimate | None = None,
+    reach: NDArray[np.float64] | None = None,
 ) -> Peaks:
     """Name plain arrays' dimensions and bind them into a result."""
     coords = {"phase": list(phases), "service": list(services)}
@@ -243,5 +250,5 @@ def make_peaks(
             coords={"entry_service": list(entries), "factor": list(FACTORS)},
         ),
         peak_tps=peak_tps, seconds_known=seconds_known, why=why, assumptions=assumptions, arrivals=arrivals,
-        demand=demand, business=business,
+        demand=demand, business=business, reach=reach,
     )  # fmt: skip
