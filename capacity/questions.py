@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from capacity.plan.what_if import Difference
     from capacity.promotion import Promotion
     from capacity.staircase import LoadTestPlan
+    from capacity.tracking import Tracker
 
 
 def compare_plan(
@@ -246,3 +247,45 @@ def export_plan(ws: Workspace, promotion_id: str, *, targets: Sequence[str]) -> 
         doubts.append(f"the plan breaks its promise: {plan.infeasible_because[0]}")
     made = [make_export(source, target) for target in targets]
     return tuple(replace(one, warnings=(*doubts, *one.warnings)) for one in made)
+
+
+def follow_promotion(ws: Workspace, promotion_id: str, *, url: str | None = None, replay: bool = False) -> "Tracker":
+    """Follow a promotion by its plan: against Prometheus, or against the ``traffic`` table as an evening played again.
+
+    Parameters
+    ----------
+    ws
+        The company's folder.
+    promotion_id
+        Which promotion.
+    url
+        Of Prometheus; the one of ``capacity.toml`` when left out.
+    replay
+        Take the minutes from the ``traffic`` table instead.
+
+    Returns
+    -------
+    Tracker
+        ``poll(now, journal=…)`` says how things stand.
+
+    Raises
+    ------
+    NotCoveredError
+        If there is no plan.
+    UsageError
+        If no Prometheus is known.
+    """
+    from capacity.tracking import Contacts, Tracker, WatchedPrometheus, WatchedTraffic, learn_misfit
+
+    promotion = ws.promotions[promotion_id]
+    plan = ws.plan(promotion_id)
+    watched = WatchedTraffic(ws.traffic()) if replay else WatchedPrometheus(ws.prometheus(url), ws.settings.monitoring)
+    past = list(ws.promotions.before(promotion.starts_at).values())
+    return Tracker(
+        plan,
+        promotion=promotion,
+        services=ws.services.for_promotion(promotion),
+        watched=watched,
+        misfit=learn_misfit(ws.traffic(), promotion, past),
+        contacts=Contacts(),
+    )

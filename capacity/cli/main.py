@@ -23,6 +23,7 @@ VERBS: Mapping[str, tuple[str, str, str]] = {
     "readiness": ("Decide", "capacity.cli.decide:readiness", "List all that is open before a promotion."),
     "export": ("Decide", "capacity.cli.export:export", "Write the plan as files for the systems that carry it out."),
     "journal": ("Evening", "capacity.cli.evening:journal", "Write and read the log kept during a promotion."),
+    "track": ("Evening", "capacity.cli.track:track", "Follow a promotion against its forecast and limits."),
     "retrospective": ("Learn", "capacity.cli.learn:retrospective", "Compare forecast and plan with what happened."),
     "report": ("Reports", "capacity.cli.reports:report", "Make pages: now, when due, for past days."),
     "lab": ("Reports", "capacity.cli.reports:lab", "Open the notebooks in JupyterLab."),

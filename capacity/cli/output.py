@@ -8,7 +8,9 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -91,6 +93,17 @@ def progress(verb: str) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(verb, total=None)
         yield lambda step: bar.update(task, description=step)
+
+
+def read_moment(text: str | None, option: str, zone: ZoneInfo) -> datetime | None:
+    """Read an option's time, in the workspace's zone where it says none; None where it was not given."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option}: got {text!r}, expected a time such as 2026-11-10T20:10") from None
+    return found.replace(tzinfo=zone) if found.tzinfo is None else found.astimezone(zone)
 
 
 def _given_day(text: str | None) -> str | None:
