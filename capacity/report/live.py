@@ -29,7 +29,7 @@ def write_live_page(ws: "Workspace", status: "Status", *, every_s: int = RELOAD_
     every_s
         How often the page reloads itself.
     """
-    services = status.to_frame()
+    services = status.to_frame().drop(columns=["takes", "rejected_fraction", "instances"])
     charts = [Markup(status.plot(name)._repr_html_()) for name in services["service"].head(_CHARTS)]  # noqa: S704
     anomalies = Markup(to_html(status.anomaly_frame())) if status.anomalies else None  # noqa: S704 - escaped there
     text = (

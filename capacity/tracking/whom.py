@@ -26,9 +26,8 @@ class Contacts:
 
     def fill(self, anomaly: Anomaly, services: Catalog, promotion: Promotion, now: datetime) -> Anomaly:
         """Put whom to call and what to open into an anomaly."""
-        named = services.get(anomaly.service)
-        who = [named.owner] if named is not None and named.owner else []
+        owners = [services[anomaly.service].owner] if anomaly.service in services else []
         terms = [one.contact for one in promotion.third_parties if one.name == anomaly.service and one.contact]
         duty = self.on_call(now)
-        call = ", ".join(dict.fromkeys([*who, *terms, *([duty] if duty else [])]))
+        call = ", ".join(dict.fromkeys(who for who in (*owners, *terms, duty) if who))
         return replace(anomaly, call=call, runbook=self.runbooks.get(anomaly.service, ""))
