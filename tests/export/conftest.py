@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from capacity.catalog import Service
-from capacity.export import locust_file
+from capacity.export import Source, locust_file
 from capacity.staircase import Downstream, Staircase
 from capacity.staircase.rules import stop_rules
 
@@ -76,3 +77,15 @@ def load_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., S
         return SimpleNamespace(**names, clock=clock)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def sample_source(sample_dir: Path) -> Source:
+    """The sample's plan with the words around it."""
+    from capacity.flow import plan_promotion
+    from capacity.workspace import Workspace
+
+    ws = Workspace(sample_dir, as_of="2026-10-20")
+    promotion = ws.promotions["2026-double11"]
+    plan, _ = plan_promotion(ws, promotion.id)
+    return Source(plan, ws.services.for_promotion(promotion), promotion, ws.settings, approved_by="who")
