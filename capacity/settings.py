@@ -9,7 +9,17 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field
 
 from capacity.document import check_document
-from capacity.document.contract import Contract, Count, Fault, Name, OpenFraction, Positive, PositiveFraction, Text
+from capacity.document.contract import (
+    Contract,
+    Count,
+    Fault,
+    Name,
+    OpenFraction,
+    Positive,
+    PositiveCount,
+    PositiveFraction,
+    Text,
+)
 from capacity.document.zones import find_zone
 from capacity.errors import did_you_mean
 
@@ -133,6 +143,27 @@ class Monitoring(Contract):
             yield Fault(("requests",), "nothing", "a counter such as http_requests_total")
 
 
+class Exports(Contract):
+    """What exported files have to know of the systems that take them.
+
+    Parameters
+    ----------
+    gateways
+        Over how many gateways requests are spread evenly: each enforces its share of a cluster limit.
+    health_path
+        Path of health checks, which no limit may turn away.
+    caller_header
+        Header in which a caller names itself, for limits of single callers.
+    item_argument
+        Query argument that names the item asked for, for limits of hot keys.
+    """
+
+    gateways: PositiveCount = 1
+    health_path: Annotated[str, Field(strict=True, pattern="^/[A-Za-z0-9/_.-]*$")] = "/healthz"
+    caller_header: Annotated[str, Field(strict=True, pattern="^[A-Za-z][A-Za-z0-9-]*$")] = "X-Caller"
+    item_argument: Annotated[str, Field(strict=True, pattern="^[a-z][a-z0-9_]*$")] = "item"
+
+
 class Settings(Contract):
     """What holds for a whole workspace.
 
@@ -150,6 +181,8 @@ class Settings(Contract):
         See `Risk`.
     monitoring
         See `Monitoring`.
+    export
+        See `Exports`.
 
     Examples
     --------
@@ -165,6 +198,7 @@ class Settings(Contract):
     engine: Text = "duckdb"
     risk: Risk = Risk()
     monitoring: Monitoring = Monitoring()
+    export: Exports = Exports()
 
     def faults(self) -> Iterator[Fault]:
         """Yield an unknown time zone."""

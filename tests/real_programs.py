@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,7 +18,8 @@ import pytest
 
 def real_program(name: str) -> str:
     """Return a program's path, or skip and say what is missing."""
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
+    places = f"{Path(sys.executable).parent}:/usr/sbin:/sbin:/usr/local/sbin"
+    found = shutil.which(name) or shutil.which(name, path=places)
     if found is None:
         pytest.skip(f"{name} is not installed: make tools")
     return found
