@@ -4,11 +4,13 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PEERS_INSTALLED := .venv-peers/.installed
 NETFLIX_INSTALLED := .venv-netflix/.installed
+# Prometheus with promtool, Alertmanager with amtool, the proxies, a browser with Chinese fonts.
+TOOLS := prometheus prometheus-alertmanager nginx-light haproxy chromium fonts-wqy-microhei
 ID := 2026-double11
 AS_OF := 2026-10-20
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo sample test check format lab lock benchmarks benchmarks-peers benchmarks-plan clean
+.PHONY: demo sample tools test check format lab lock benchmarks benchmarks-peers benchmarks-plan clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -27,6 +29,12 @@ demo: $(INSTALLED)  ## the sample company: forecast, saturation, plan, retrospec
 sample: $(INSTALLED)  ## write the sample company of the repository root anew, after a change of its process
 	rm -rf capacity.toml data truth
 	$(BIN)/capacity init . --sample
+
+tools: $(INSTALLED)  ## the real programs that exported files and pages are tested with; Debian's packages need root
+	@if [ "$$(id -u)" -ne 0 ]; then echo "make tools installs Debian packages: run it as root (sudo make tools)"; exit 2; fi
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TOOLS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group tools
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q

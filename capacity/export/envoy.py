@@ -49,7 +49,7 @@ def export_envoy(source: Source, *, port: int = 10000, admin_port: int = 9901, b
             f"envoy --mode validate -c {BOOTSTRAP}",
             "put addresses in place of 127.0.0.1; the host name chooses the service",
             f"give {GLOBAL} to envoyproxy/ratelimit",
-            "the runtime keys capacity.enabled and capacity.enforced (percent) switch the limits: 0 enforced tries them",
+            "the runtime keys capacity.enabled and capacity.enforced (percent) switch limits: 0 enforced tries them",
         ),
         warnings=(
             "local limits are each proxy's own: on gateways the cluster's share",
