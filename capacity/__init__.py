@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from capacity.plan import make_plan
     from capacity.plan.what_if import what_if
     from capacity.promotion import Promotion, Promotions
-    from capacity.questions import check_readiness, compare_plan, evaluate_services, export_plan, next_load_tests
+    from capacity.questions import (
+        check_readiness,
+        compare_plan,
+        evaluate_services,
+        export_plan,
+        follow_promotion,
+        may_change,
+        next_load_tests,
+    )
     from capacity.rehearsal import rehearse
     from capacity.retrospective import review
     from capacity.saturation import fit_curve, fit_curves, fit_saturation
@@ -61,12 +69,14 @@ _HOMES = {
     "fit_curve": "capacity.saturation",
     "fit_curves": "capacity.saturation",
     "fit_saturation": "capacity.saturation",
+    "follow_promotion": "capacity.questions",
     "forecast_demand": "capacity.forecast",
     "forecast_intraday": "capacity.peaks.intraday",
     "forecast_panel": "capacity.forecast",
     "forecast_peaks": "capacity.peaks",
     "make_company": "capacity.demo",
     "make_plan": "capacity.plan",
+    "may_change": "capacity.questions",
     "next_load_tests": "capacity.questions",
     "plan_load_tests": "capacity.staircase",
     "plan_promotion": "capacity.flow",
@@ -102,12 +112,14 @@ __all__ = [
     "fit_curve",
     "fit_curves",
     "fit_saturation",
+    "follow_promotion",
     "forecast_demand",
     "forecast_intraday",
     "forecast_panel",
     "forecast_peaks",
     "make_company",
     "make_plan",
+    "may_change",
     "next_load_tests",
     "plan_load_tests",
     "plan_promotion",

@@ -14,6 +14,7 @@ from capacity.display.numbers import format_number
 from capacity.journal import KINDS, parse_journal
 from capacity.lessons import parse_lessons
 from capacity.loadtest import read_load_test
+from capacity.operations import parse_operations
 from capacity.plan.document import check_plan_document
 from capacity.promotion import parse_promotions
 from capacity.report import Schedule, read_schedule
@@ -36,6 +37,7 @@ def test_every_example_is_read_here():
         "capacity.toml",
         "data/promotions.yaml",
         "data/services.yaml",
+        "data/operations.yaml",
         "data/lessons.yaml",
         "daily_activity.csv",
         "traffic.csv",
@@ -52,6 +54,12 @@ def test_every_example_is_read_here():
 
 def test_settings_leave_no_assumption():
     assert parse_settings(EXAMPLES["capacity.toml"]).assumptions() == []
+
+
+def test_operations_use_every_key():
+    operations = parse_operations(EXAMPLES["data/operations.yaml"], timezone=ZONE)
+    assert operations.model_fields_set == set(type(operations).model_fields)
+    assert operations.rule("release").may_grant == ("zhao.lei", "chen.min")
 
 
 def test_promotions_use_every_key():

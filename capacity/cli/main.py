@@ -22,6 +22,8 @@ VERBS: Mapping[str, tuple[str, str, str]] = {
     "rehearse": ("Decide", "capacity.cli.decide:rehearse", "Play a plan second by second, with faults."),
     "readiness": ("Decide", "capacity.cli.decide:readiness", "List all that is open before a promotion."),
     "export": ("Decide", "capacity.cli.export:export", "Write the plan as files for the systems that carry it out."),
+    "runbooks": ("Decide", "capacity.cli.runbooks:runbooks", "Write what to do when it breaks; edits are kept."),
+    "freeze": ("Evening", "capacity.cli.freeze:freeze", "Say whether a change may go out; sign exceptions."),
     "journal": ("Evening", "capacity.cli.evening:journal", "Write and read the log kept during a promotion."),
     "track": ("Evening", "capacity.cli.track:track", "Follow a promotion against its forecast and limits."),
     "retrospective": ("Learn", "capacity.cli.learn:retrospective", "Compare forecast and plan with what happened."),
@@ -79,7 +81,7 @@ def cli(ctx: click.Context, directory: str | None, as_of: str | None, debug: boo
 
 
 def main() -> None:
-    """Run the command line and exit with its code: 0 done, 2 bad use or input, 3 not covered or infeasible."""
+    """Run the command line and exit with its code: 0 done, 2 bad input, 3 not covered or infeasible, 6 frozen."""
     sys.exit(run(sys.argv[1:]))
 
 

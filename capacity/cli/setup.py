@@ -85,14 +85,16 @@ def _refuse_days(first: str | None, last: str | None) -> None:
 def check(ws: "Workspace", as_json: bool) -> None:
     """List every problem of the workspace's files at once, and every assumption made where they are silent."""
     problems: list[Problem] = []
-    words = (lambda: ws.settings, lambda: ws.promotions, lambda: ws.services, lambda: ws.lessons)
+    words = (lambda: ws.settings, lambda: ws.promotions, lambda: ws.services, lambda: ws.lessons, lambda: ws.operations)
     for part in (*words, ws.load_tests, ws.daily_activity, lambda: ws.traffic().is_empty):
         try:
             part()
         except CapacityError as error:
             new = error.problems or (Problem(ws.directory.name, error.message, "no problem", error.remedy),)
             problems += [problem for problem in new if problem not in problems]
-    assumptions = [] if problems else [*ws.settings.assumptions(), *ws.services.assumptions()]
+    assumptions = (
+        [] if problems else [*ws.settings.assumptions(), *ws.services.assumptions(), *ws.operations.assumptions()]
+    )
     if as_json:
         shown = [{"where": p.where, "got": p.got, "expected": p.expected, "remedy": p.remedy} for p in problems]
         print_json("check", {"problems": shown, "assumptions": assumptions})

@@ -13,7 +13,7 @@ from capacity.demo.fleet import LAST_YEAR, Fleet
 from capacity.demo.journal import write_journal
 from capacity.demo.nights import Played
 from capacity.demo.randomness import nice_up
-from capacity.demo.texts import SETTINGS, promotions_yaml, run_yaml
+from capacity.demo.texts import OPERATIONS, SETTINGS, promotions_yaml, run_yaml
 from capacity.demo.world import World
 
 _REMEMBERED = ("checkout", "cart", "product-detail", "search")
@@ -45,6 +45,7 @@ def write_texts(
     played = nights[target]
     texts = {
         "capacity.toml": SETTINGS,
+        "data/operations.yaml": OPERATIONS,
         "data/promotions.yaml": promotions_yaml(
             world.events,
             _estimates(world, nights, memories, offered),

@@ -23,6 +23,41 @@ zone_losses = 1                       # zones that may be lost at the peak
 utilization_ceiling = 1.0             # 1.0 leaves safety to the lines above
 """
 
+OPERATIONS = """\
+# How the company works around a promotion; docs/formats.md explains every key.
+changes:
+  release: {in_freeze: by_exception, approver: zhao.lei, escalation: [chen.min], accountable: platform-team,
+            rule: "canary of one zone for 30 min, rollback rehearsed"}
+  data_migration: {in_freeze: never, approver: chen.min, accountable: dba-team, rule: "never in a freeze"}
+  emergency_scaling: {in_freeze: allowed, approver: zhao.lei, accountable: platform-team,
+                      rule: "within the quota of services.yaml, written into the journal"}
+  hot_fix: {in_freeze: by_exception, approver: zhao.lei, escalation: [chen.min], accountable: trade-team,
+            rule: "two reviewers, one of them on duty"}
+freeze: {hours_before: 24, hours_after: 0}
+roster:
+  - {person: wang.fang, role: duty lead, contact: "5550 0101", starts_at: 2026-11-09T20:00, ends_at: 2026-11-10T08:00}
+  - {person: li.wei, role: duty lead, contact: "5550 0102", starts_at: 2026-11-10T08:00, ends_at: 2026-11-10T20:00}
+  - {person: zhao.lei, role: opening, contact: "5550 0103", starts_at: 2026-11-10T19:00, ends_at: 2026-11-11T02:00}
+  - {person: sun.yue, role: opening, contact: "5550 0104", starts_at: 2026-11-10T19:00, ends_at: 2026-11-11T02:00}
+  - {person: wang.fang, role: duty lead, contact: "5550 0101", starts_at: 2026-11-11T04:00, ends_at: 2026-11-11T14:00}
+  - {person: li.wei, role: duty lead, contact: "5550 0102", starts_at: 2026-11-11T14:00, ends_at: 2026-11-12T00:00}
+  - {person: wang.fang, role: duty lead, contact: "5550 0101", starts_at: 2026-11-12T00:00, ends_at: 2026-11-13T00:00}
+meetings:
+  - {name: Double 11 weekly, weekday: tuesday, at: "10:00", minutes: 45, first: 2026-09-22, last: 2026-11-10,
+     who: [growth-team, trade-team, platform-team]}
+war_room: {place: "Building 5, room 301", opens_at: 2026-11-10T18:00, closes_at: 2026-11-12T01:00, lead: zhao.lei}
+escalation:
+  - {who: duty lead, after_min: 0, contact: "5550 0100"}
+  - {who: zhao.lei, after_min: 5, contact: "5550 0103"}
+  - {who: chen.min, after_min: 15, contact: "5550 0105"}
+drills:
+  - {name: zone-loss, failure: zone-loss, due: 2026-10-30, owner: platform-team}
+  - {name: payment-fallback, failure: third-party-down, service: payco-gateway, due: 2026-10-16, owner: payments-team}
+  - {name: cold-catalog-cache, failure: cold-cache, service: catalog-db, due: 2026-11-04, owner: platform-team}
+third_parties:
+  - {name: payco-gateway, flood_control: "edge limit of checkout, 450/s", fallback: "pay later: orders are kept for 24 h"}
+"""
+
 
 def number(value: float) -> str:
     """Write a number as people write it in YAML: small ones plainly, large ones as 8.0e6.

@@ -1,4 +1,4 @@
-"""The promotion as a calendar: phases, freeze, scaling, switches of the ladder; read by every calendar program.
+"""The promotion as a calendar: phases, freeze, scaling, switches, roster, meetings, drills; for any calendar program.
 
 RFC 5545 says the format; the library ``icalendar`` writes it.
 """
@@ -6,7 +6,7 @@ RFC 5545 says the format; the library ``icalendar`` writes it.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 
 from capacity.export.source import Export, Source
 
@@ -58,6 +58,28 @@ def find_events(source: Source) -> Iterator[Event]:
                 f"{rung['trigger']}; {rung['recovery']}",
                 rung.get("owner") or "",
             )
+    yield from _of_people(source)
+
+
+def _of_people(source: Source) -> Iterator[Event]:
+    book, zone = source.operations, source.settings.zone
+    for shift in book.roster:
+        yield Event(
+            f"On duty: {shift.person}, {shift.role}", shift.starts_at, shift.ends_at, shift.contact, shift.person
+        )
+    for meeting in book.meetings:
+        hour, minute = (int(part) for part in meeting.at.split(":"))
+        for day in meeting.days():
+            start = datetime.combine(day, time(hour, minute), tzinfo=zone)
+            end = (start.astimezone(UTC) + timedelta(minutes=meeting.minutes)).astimezone(zone)
+            yield Event(meeting.name, start, end, "operations.yaml meetings", ", ".join(meeting.who))
+    if book.war_room is not None:
+        room = book.war_room
+        yield Event(f"War room: {room.place}", room.opens_at, room.closes_at, "operations.yaml war_room", room.lead)
+    for drill in book.drills:
+        start = datetime.combine(drill.due, time(9), tzinfo=zone)
+        says = f"{drill.failure} {drill.service}: last day to practise it (operations.yaml drills)"
+        yield Event(f"Drill: {drill.name}", start, start + timedelta(hours=1), says, drill.owner)
 
 
 def write_calendar(source: Source, events: tuple[Event, ...]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from capacity.catalog import Catalog
+from capacity.operations import Operations
 from capacity.plan import Plan
 from capacity.promotion import Promotion
 from capacity.result import Result
@@ -30,6 +31,8 @@ class Source:
         Zone, currency, and what the company's Prometheus calls things.
     approved_by
         Who signed the plan; None when nobody did.
+    operations
+        Roster, meetings, drills and what else people do.
     """
 
     plan: Plan
@@ -37,6 +40,7 @@ class Source:
     promotion: Promotion
     settings: Settings
     approved_by: str | None = None
+    operations: Operations = field(default_factory=Operations)
 
     @property
     def document(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ concurrent writers and a kill in the middle cost at most the line that was being
 """
 
 from capacity.journal.append import append_entries, append_entry
+from capacity.journal.changes import changes_within
 from capacity.journal.entry import KINDS, Entry, format_entry, new_entry
 from capacity.journal.log import Journal, parse_journal, read_journal
 
@@ -15,6 +16,7 @@ __all__ = [
     "Journal",
     "append_entries",
     "append_entry",
+    "changes_within",
     "format_entry",
     "new_entry",
     "parse_journal",

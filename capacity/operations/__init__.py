@@ -1,5 +1,25 @@
 """What people do around a promotion: whether everything is ready before the freeze, and who does what until when."""
 
+from capacity.operations.book import Operations, parse_operations
+from capacity.operations.freeze import Exemption, FreezeAnswer, audit_freezes, check_exception, check_freeze
 from capacity.operations.readiness import Item, Readiness, check_readiness
+from capacity.operations.runbook import Runbook, make_runbooks, runbook_files
+from capacity.operations.weaving import Woven, weave
 
-__all__ = ["Item", "Readiness", "check_readiness"]
+__all__ = [
+    "Exemption",
+    "FreezeAnswer",
+    "Item",
+    "Operations",
+    "Readiness",
+    "Runbook",
+    "Woven",
+    "audit_freezes",
+    "check_exception",
+    "check_freeze",
+    "check_readiness",
+    "make_runbooks",
+    "parse_operations",
+    "runbook_files",
+    "weave",
+]

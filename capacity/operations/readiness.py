@@ -29,7 +29,8 @@ class Item:
     Attributes
     ----------
     kind : str
-        ``promise``, ``approval``, ``scale``, ``switch``, ``load_test``, ``gap`` or ``action``.
+        ``promise``, ``approval``, ``scale``, ``switch``, ``load_test``, ``gap``, ``action``, ``duty``, ``drill`` or
+        ``third_party``.
     service, owner : str
         Empty where there is none.
     due : date or None
@@ -131,6 +132,7 @@ def check_readiness(
     load_tests: "LoadTestPlan | None" = None,
     approved_by: str | None = None,
     actions: "Sequence[Action]" = (),
+    others: "Iterable[Item]" = (),
 ) -> Readiness:
     """Gather what is left to do before a promotion.
 
@@ -148,6 +150,8 @@ def check_readiness(
         Who signed the plan; None when nobody did.
     actions
         Left open by earlier promotions.
+    others
+        What else is open: roster, drills, third parties.
     """
     last = (promotion.freeze.starts_at if promotion.freeze is not None else promotion.starts_at).date()
     items = [
@@ -162,6 +166,7 @@ def check_readiness(
             if not (gap.kind == "untested" and load_tests is not None)
         ),
         *(Item("action", "", a.owner, a.due or last, a.text) for a in actions if a.status == "open"),
+        *others,
     ]
     items.sort(key=lambda item: (not item.blocking, item.due or last, item.kind, item.service))
     document = plan.document

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from capacity.journal import Entry, Journal
+from capacity.journal import Entry, Journal, changes_within
 from capacity.promotion import Phase, Promotion
 from capacity.retrospective.frames import rows_of
 from capacity.retrospective.incidents import Incident
@@ -151,33 +151,17 @@ def _switches(journal: Journal, steps: Mapping[str, Mapping[str, Any]]) -> Itera
 
 
 def check_changes(journal: Journal, promotion: Promotion) -> list[Finding]:
-    """Return the changes inside the freeze that no exception covers.
-
-    An exception covers a change that one of them names by ``ref``; without such a link, the first change of its service
-    (or of any, where it names none) at or after it. One granted only afterwards is said to be so.
-    """
+    """Return the changes inside the freeze that no exception covers; one granted only afterwards is said to be so."""
     freeze = promotion.freeze
     if freeze is None:
         return []
-    exceptions = list(journal.of_kind("exception"))
-    spent: set[str] = set()
     found = []
-    for change in journal.of_kind("change"):
-        if not freeze.starts_at <= change.at < freeze.ends_at:
-            continue
-        linked = [e for e in exceptions if e.ref == change.id or (change.ref and change.ref in (e.id, e.ref))]
-        fitting = [
-            e
-            for e in exceptions
-            if e.id not in spent and not e.ref and e.at <= change.at and e.service in (None, change.service)
-        ]
-        grant = next(iter([*linked, *fitting]), None)
+    for change, grant in changes_within(journal, freeze.starts_at, freeze.ends_at):
         if grant is None:
             found.append(
                 _about("freeze_violation", f"changed inside the freeze without exception: {change.text}", change)
             )
             continue
-        spent.add(grant.id)
         if grant.at > change.at:
             minutes = (grant.at - change.at).total_seconds() / 60.0
             says = f"changed inside the freeze, excepted only {minutes:.0f} min later: {change.text}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from capacity.catalog import Catalog
 from capacity.display.numbers import format_number, format_percent
+from capacity.journal import changes_within
 
 if TYPE_CHECKING:
     from capacity.journal import Journal
@@ -220,10 +221,8 @@ def _freeze(s: Situation) -> Iterator[Anomaly]:
     freeze = s.promotion.freeze
     if freeze is None:
         return
-    excused = {one.ref for one in s.journal.of_kind("exception")} | {one.id for one in s.journal.of_kind("exception")}
-    for change in s.journal.of_kind("change"):
-        inside = freeze.starts_at <= change.at < freeze.ends_at and change.at <= s.now
-        if inside and change.id not in excused and change.ref not in excused:
+    for change, grant in changes_within(s.journal, freeze.starts_at, freeze.ends_at):
+        if grant is None:
             says = f"a change at {change.at:%H:%M} within the freeze, without an exception"
             yield Anomaly("freeze_breach", change.service or "", True, says)
 

@@ -6,6 +6,7 @@ SETTINGS_FILE = "capacity.toml"
 PROMOTIONS_FILE = "data/promotions.yaml"
 SERVICES_FILE = "data/services.yaml"
 LESSONS_FILE = "data/lessons.yaml"
+OPERATIONS_FILE = "data/operations.yaml"
 
 EMPTY: Mapping[str, str] = {
     SETTINGS_FILE: """\

@@ -1,6 +1,7 @@
 """The folder of a company: settings, words, tables, plans, journal and lessons, as known before one day."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -8,22 +9,28 @@ from typing import TYPE_CHECKING
 
 from capacity.catalog import Catalog, parse_services
 from capacity.document import read_text, write_text
-from capacity.errors import InputError, Problem, UsageError
+from capacity.errors import InputError, UsageError
 from capacity.lessons import Lessons, parse_lessons
 from capacity.promotion import Promotions, parse_promotions
 from capacity.settings import Risk, Settings, parse_settings
 from capacity.workspace.plans import PlanShelf
-from capacity.workspace.template import EMPTY, LESSONS_FILE, PROMOTIONS_FILE, SERVICES_FILE, SETTINGS_FILE
+from capacity.workspace.template import (
+    LESSONS_FILE,
+    OPERATIONS_FILE,
+    PROMOTIONS_FILE,
+    SERVICES_FILE,
+    SETTINGS_FILE,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from capacity.demo import Company
     from capacity.export import Export
     from capacity.history import DailyActivity, IngestReport, Store, Traffic
     from capacity.history.prometheus import Prometheus
     from capacity.journal import Journal
     from capacity.loadtest import LoadTests
+    from capacity.operations import Operations, Runbook, Woven
     from capacity.plan import Plan
     from capacity.rehearsal import Rehearsal
     from capacity.workspace.exports import Written
@@ -98,6 +105,15 @@ class Workspace:
             return Lessons(())
         lessons = parse_lessons(self._read(LESSONS_FILE), where=LESSONS_FILE)
         return lessons if self.as_of is None else lessons.before(self.as_of)
+
+    @cached_property
+    def operations(self) -> "Operations":
+        """Change rules, roster, meetings, escalation and drills; empty when there is no file."""
+        from capacity.operations import Operations, parse_operations
+
+        if not (self.directory / OPERATIONS_FILE).is_file():
+            return Operations()
+        return parse_operations(self._read(OPERATIONS_FILE), timezone=self.settings.timezone, where=OPERATIONS_FILE)
 
     # --------------------------------------------------------------- evidence
 
@@ -290,6 +306,20 @@ class Workspace:
         home = folder or self.directory / "exports" / promotion.slug / export.target
         return write_export(home, export, force=force)
 
+    def write_runbooks(self, runbooks: "Sequence[Runbook]") -> "dict[str, Woven]":
+        """Write runbooks below ``data/runbooks``, parts that a person changed kept; return what became of each file."""
+        from capacity.operations import weave
+
+        home = self.directory / "data" / "runbooks"
+        found = {}
+        for book in runbooks:
+            path = home / book.file
+            there = read_text(path, name=book.file) if path.is_file() else None
+            woven = found[book.file] = weave(book, there)
+            if woven.text != there:
+                write_text(path, woven.text)
+        return found
+
     def learn(self, lessons: Lessons) -> Path:
         """Add a review's lessons to ``data/lessons.yaml``; those of the same promotion are replaced."""
         path = self.directory / LESSONS_FILE
@@ -305,42 +335,6 @@ class Workspace:
 
     def _read(self, name: str) -> str:
         return read_text(self.directory / name, name=name)
-
-
-def create_workspace(directory: str | Path, *, sample: "Company | None" = None) -> Workspace:
-    """Make a workspace: an empty one to fill, or a sample company.
-
-    Files that are there already and would change are never overwritten.
-
-    Parameters
-    ----------
-    directory
-        The folder; made when missing.
-    sample
-        A company from :func:`capacity.demo.make_company`.
-
-    Raises
-    ------
-    InputError
-        If a file of another content is already there, naming all of them; nothing is written then.
-    """
-    root = Path(directory)
-    texts = EMPTY if sample is None else sample.texts
-    clashes = [
-        Problem(name, "a file of other content", "no file, or the same content", "move it away, or take another folder")
-        for name, text in texts.items()
-        if (root / name).exists() and (root / name).read_bytes() != text.encode()
-    ]
-    if clashes:
-        raise InputError(f"{root} already holds files that differ", problems=clashes)
-    for name, text in texts.items():
-        if not (root / name).exists():
-            write_text(root / name, text)
-    workspace = Workspace(root)
-    if sample is not None:
-        for table in ("daily_activity", "traffic", "calls"):
-            workspace.store.write(table, getattr(sample, table))
-    return Workspace(root)
 
 
 def _find_root(directory: Path) -> Path:

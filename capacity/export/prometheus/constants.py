@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from capacity.display.escape import safe_slug
 from capacity.export.prometheus.rule import Rule, matcher, record
 from capacity.export.source import Source
+from capacity.operations import runbook_files
 
 WINDOW, PHASE = "capacity:window", "capacity:phase"
 _OF_SERVICE = (
@@ -47,7 +47,7 @@ def constant(value: float) -> str:
 def labels_of(source: Source, service: str) -> dict[str, str]:
     """Return what alerts say of a service besides its name."""
     entry = source.services[service]
-    runbook = f"runbooks/{safe_slug(service)}.md"
+    runbook = runbook_files(source.services)[service]
     return {"service": service, "tier": entry.tier, "owner": entry.owner or "nobody", "runbook": runbook}
 
 
@@ -110,7 +110,7 @@ def rung_rules(source: Source) -> Iterator[Rule]:
     for rung in source.document["degradation"]:
         labels = {
             "rung": str(rung["order"]), "feature": rung["feature"], "switch": rung.get("switch") or rung["feature"],
-            "owner": rung.get("owner") or "nobody", "runbook": f"runbooks/{safe_slug(rung['service'])}.md",
+            "owner": rung.get("owner") or "nobody", "runbook": runbook_files(source.services)[rung["service"]],
         }  # fmt: skip
         where = f"plan.json degradation[{rung['order']}]"
         watch, back = rung.get("watch"), rung.get("recover")
