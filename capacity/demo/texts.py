@@ -55,7 +55,7 @@ drills:
   - {name: payment-fallback, failure: third-party-down, service: payco-gateway, due: 2026-10-16, owner: payments-team}
   - {name: cold-catalog-cache, failure: cold-cache, service: catalog-db, due: 2026-11-04, owner: platform-team}
 third_parties:
-  - {name: payco-gateway, flood_control: "edge limit of checkout, 450/s", fallback: "pay later: orders are kept for 24 h"}
+  - {name: payco-gateway, flood_control: "edge limit of checkout", fallback: "pay later: orders are kept for 24 h"}
 """
 
 
