@@ -9,6 +9,8 @@ from capacity.cli.output import common_options, print_json, print_lines, print_t
 from capacity.errors import CapacityError, InputError, Problem, UsageError
 
 if TYPE_CHECKING:
+    from capacity.history import IngestReport
+    from capacity.history.access_log import AccessLogReport, ServiceRule
     from capacity.workspace import Workspace
 
 
@@ -43,9 +45,17 @@ def init(directory: Path, sample: bool, seed: int, debug: bool) -> None:  # noqa
 
 @click.command()
 @click.argument("source")
-@click.option("--as", "table", required=True, help="daily_activity, traffic or calls.")
+@click.option("--as", "table", required=True, help="daily_activity, traffic, calls or access_log.")
 @click.option(
     "--timezone", default=None, help="Zone of times without an offset in this source, if not the workspace's."
+)
+@click.option("--service", default=None, help="Of an access log: whose lines these are.")
+@click.option(
+    "--services",
+    "prefixes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="Of an access log: a YAML file, {prefixes: {/cart: cart, …}, other: NAME}.",
 )
 @click.option("--from", "first", default=None, metavar="DAY", help="Of Prometheus: the first day.  [default: last 7]")
 @click.option("--to", "last", default=None, metavar="DAY", help="Of Prometheus: the last day.  [default: today]")
@@ -53,18 +63,24 @@ def init(directory: Path, sample: bool, seed: int, debug: bool) -> None:  # noqa
 @common_options
 def ingest(
     ws: "Workspace", source: str, table: str, timezone: str | None, first: str | None, last: str | None, step_s: float,
-    as_json: bool,
+    service: str | None, prefixes: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Check SOURCE (a file, folder or glob; CSV, Parquet, JSON lines, gzip) and take it into a table.
 
     For traffic SOURCE may be a Prometheus server: prometheus+http://HOST:PORT, or just prometheus for the one of
     capacity.toml. A token comes from CAPACITY_PROMETHEUS_TOKEN, or from the file of CAPACITY_PROMETHEUS_TOKEN_FILE.
 
+    An access log (common, combined, JSON lines) becomes rows of traffic by the minute; name its service with --service,
+    or give paths to services with --services.
+
     Days that are in the source replace the same days of the table. Rows that break the contract are
     written aside with their line numbers, counted by reason.
     """
+    report: AccessLogReport | IngestReport
     with progress(f"Reading {source}"):
-        if source == "prometheus" or source.startswith("prometheus+"):
+        if table == "access_log":
+            report = ws.ingest_access_log(source, rule=_service_rule(service, prefixes))
+        elif source == "prometheus" or source.startswith("prometheus+"):
             report = ws.ingest_prometheus(source, table=table, first=first, last=last, step_s=step_s)
         else:
             _refuse_days(first, last)
@@ -73,6 +89,18 @@ def ingest(
         print_json("ingest", report.to_document())
         return
     click.echo(str(report))
+
+
+def _service_rule(service: str | None, prefixes: Path | None) -> "ServiceRule":
+    from capacity.document import read_text
+    from capacity.history.access_log import ServiceRule, parse_service_rule
+
+    if (service is None) == (prefixes is None):
+        raise UsageError("an access log needs either --service or --services", remedy="say whose lines these are")
+    if service is not None:
+        return ServiceRule.of(service)
+    assert prefixes is not None  # noqa: S101 - one of the two is given
+    return parse_service_rule(read_text(prefixes, name=str(prefixes)), where=str(prefixes))
 
 
 def _refuse_days(first: str | None, last: str | None) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from capacity.export import Export
     from capacity.history import DailyActivity, IngestReport, Store, Traffic
+    from capacity.history.access_log import AccessLogReport, ServiceRule
     from capacity.history.prometheus import Prometheus
     from capacity.journal import Journal
     from capacity.loadtest import LoadTests
@@ -191,6 +192,12 @@ class Workspace:
             timezone=self.settings.timezone,
             source_timezone=timezone,
         )
+
+    def ingest_access_log(self, source: str, *, rule: "ServiceRule") -> "AccessLogReport":
+        """Take an access log into ``traffic``; see :func:`capacity.history.access_log.ingest_access_log`."""
+        from capacity.history.access_log import ingest_access_log
+
+        return ingest_access_log(source, rule=rule, workspace_dir=self.directory, timezone=self.settings.timezone)
 
     def prometheus(self, url: str | None = None) -> "Prometheus":
         """Return the company's Prometheus, the one of ``capacity.toml`` when none is named.
