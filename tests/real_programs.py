@@ -10,10 +10,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
+
+RAN: list[str] = []
+"""Programs that were asked for and found since the last test ended."""
 
 
 def real_program(name: str) -> str:
@@ -22,7 +26,15 @@ def real_program(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path=places)
     if found is None:
         pytest.skip(f"{name} is not installed: make tools")
+    RAN.append(name)
     return found
+
+
+def real_package(name: str) -> ModuleType:
+    """Import a package that stands for a real consumer, or skip and say what is missing."""
+    module: ModuleType = pytest.importorskip(name, reason=f"{name} is not installed: make tools")
+    RAN.append(name.rsplit(".", maxsplit=1)[-1] if "flagd" not in name else "flagd")
+    return module
 
 
 def free_port() -> int:

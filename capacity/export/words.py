@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from capacity.display.escape import safe_slug
-
 _LONGEST = 52  # of 63, for what Kubernetes and KEDA put before and behind
 
 
@@ -17,9 +15,9 @@ def dns_name(name: str) -> str:
     Examples
     --------
     >>> dns_name("order-db"), dns_name("Order DB")
-    ('order-db', 'order-db-ac8b2b6e')
+    ('order-db', 'order-db-e6dbcc30')
     """
-    plain = re.sub(r"[^a-z0-9]+", "-", safe_slug(name).lower()).strip("-")
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if plain == name and len(plain) <= _LONGEST:
         return plain
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]

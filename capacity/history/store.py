@@ -103,6 +103,13 @@ class Store:
             rows = rows[rows["window_end"].isna() | (rows["window_end"] <= midnight)]
         return calls_per_request(rows.reset_index(drop=True), self.traffic(as_of))
 
+    def sql(self, query: str, as_of: date | None = None) -> pd.DataFrame:
+        """Answer one question in SQL on the tables; see :func:`capacity.history.at_hand.run_query`."""
+        from capacity.history.at_hand import run_query
+
+        parts = {table: (self._folder(table), self._parts(table)) for table in CONTRACTS}
+        return run_query(query, parts=parts, timezone=self.timezone, as_of=as_of)
+
     def inputs(self, as_of: date | None = None) -> list[dict[str, object]]:
         """Return every file of the tables: ``path`` relative to the workspace, ``sha256``, ``rows``.
 

@@ -10,7 +10,7 @@ from capacity.display.figures import BLUE, GREY, VERMILION, Chart, new_figure
 if TYPE_CHECKING:
     from capacity.operations.readiness import Readiness
 
-_KINDS = ("promise", "approval", "gap", "action", "switch", "scale", "load_test")
+_KINDS = ("promise", "approval", "gap", "action", "switch", "scale", "load_test", "drill", "duty", "third_party")
 
 
 def draw_readiness(readiness: "Readiness") -> Chart:

@@ -33,6 +33,7 @@ from capacity.report.run import ReportRun, run_reports
 from capacity.report.schedule import Due, Schedule, find_due, read_schedule
 from capacity.report.shelf import REPORTS, Parameter, check_parameters, read_parameters
 from capacity.report.testing import load_tests_ahead
+from capacity.report.tracking import tracking_status, tracking_verdict
 from capacity.report.verdict import (
     backtest_verdict,
     forecast_verdict,
@@ -99,6 +100,8 @@ __all__ = [
     "sentences",
     "show_each",
     "table",
+    "tracking_status",
+    "tracking_verdict",
     "what_narrows",
     "where_doubt_comes_from",
     "worst_peaks",

@@ -19,6 +19,7 @@ REPORTS: Mapping[str, str] = {
     "rehearsal": "Rehearsal: what breaks first, when and why, and what mends it",
     "readiness": "Readiness: everything open before the freeze",
     "backtest": "Backtest: how good past forecasts would have been",
+    "tracking": "Tracking: what is seen against forecast and limits, and what is still to come",
     "retrospective": "Retrospective: forecast and plan against what happened",
 }
 """Report names and their titles; each is a notebook of the same name."""

@@ -157,6 +157,18 @@ class Workspace:
         """Return who called whom how often; empty when nothing was ingested."""
         return self.store.calls(as_of=self.as_of)
 
+    def sql(self, query: str) -> "pd.DataFrame":
+        """Answer one question in SQL on ``daily_activity``, ``traffic`` and ``calls``, as known before ``as_of``.
+
+        Raises
+        ------
+        UsageError
+            If it is not one statement that reads.
+        InputError
+            If the engine refuses it.
+        """
+        return self.store.sql(query, self.as_of)
+
     def load_tests(self) -> "LoadTests":
         """Return the load tests below ``data/loadtests`` that had started before ``as_of``."""
         from capacity.loadtest import read_load_tests

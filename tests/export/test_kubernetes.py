@@ -11,8 +11,7 @@ from capacity.export import Source, make_export
 from capacity.export.kubernetes_checks import check_kubernetes
 from capacity.export.words import dns_name
 from tests.export.sources import hostile_source
-
-validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed: make tools")
+from tests.real_programs import real_package
 
 
 @pytest.fixture(scope="module", params=["sample", "hostile"])
@@ -22,6 +21,7 @@ def files(request: pytest.FixtureRequest, sample_source: Source) -> dict[str, st
 
 
 def test_objects_keep_their_schemas(files: dict[str, str]) -> None:
+    validate = real_package("kubernetes_validate")
     objects = [one for name in ("autoscalers.yaml", "budgets.yaml") for one in yaml.safe_load_all(files[name])]
     assert {one["kind"] for one in objects} == {"HorizontalPodAutoscaler", "PodDisruptionBudget", "ResourceQuota"}
     for one in objects:

@@ -19,7 +19,7 @@ from capacity.export import TARGETS, Source, make_export
 from capacity.export.icalendar import find_events
 from tests.export.sources import HOSTILE, hostile_source, with_document
 from tests.export.traffic import backend
-from tests.real_programs import openmetrics, real_program, running_prometheus
+from tests.real_programs import openmetrics, real_package, real_program, running_prometheus
 
 ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -60,7 +60,7 @@ def planned_rung(sample_source: Source) -> Source:
 
 
 def test_flagd_switches_in_the_window_and_by_hand(planned_rung: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    core = pytest.importorskip("openfeature.contrib.tools.flagd.core", reason="openfeature-flagd-core is not installed")
+    core = real_package("openfeature.contrib.tools.flagd.core")
     from openfeature.evaluation_context import EvaluationContext
 
     resolver = core.FlagdCore()
@@ -133,7 +133,7 @@ def _holds(interval: dict[str, Any], moment: datetime) -> bool:
 
 
 def test_the_freeze_expands_to_one_window_this_year(sample_source: Source) -> None:
-    croniter = pytest.importorskip("croniter", reason="croniter is not installed").croniter
+    croniter = real_package("croniter").croniter
     made = make_export(sample_source, "freeze")
     freeze = sample_source.promotion.freeze
     assert freeze is not None
@@ -193,7 +193,7 @@ def test_a_calendar_program_reads_what_was_written(sample_source: Source, which:
 
 @pytest.mark.parametrize("which", ["sample", "hostile"])
 def test_drills_are_experiments(sample_source: Source, tmp_path: Path, which: str) -> None:
-    pytest.importorskip("chaoslib", reason="chaostoolkit is not installed: make tools")
+    real_package("chaoslib")
     from chaoslib.experiment import ensure_experiment_is_valid
 
     source = sample_source if which == "sample" else hostile_source(sample_source)
@@ -202,7 +202,7 @@ def test_drills_are_experiments(sample_source: Source, tmp_path: Path, which: st
 
 
 def test_a_drill_runs_and_does_nothing_it_was_not_told(sample_source: Source, tmp_path: Path) -> None:
-    pytest.importorskip("chaoslib", reason="chaostoolkit is not installed: make tools")
+    real_package("chaoslib")
     chaos = Path(sys.executable).parent / "chaos"
     files = make_export(sample_source, "chaostoolkit").files
     file = tmp_path / "drill.json"

@@ -10,6 +10,7 @@ from capacity.report import REPORTS, load_tests_ahead, run_reports, show_each
 from capacity.workspace import Workspace
 
 PROMOTION, AS_OF = "2026-double11", "2026-10-20"
+AFTER = ("tracking", "retrospective")
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +20,8 @@ def pages(sample_dir, tmp_path_factory) -> dict[str, str]:
     folder = shutil.copytree(sample_dir, tmp_path_factory.mktemp("reports") / "shop")
     before, after = Workspace(folder, as_of=AS_OF), Workspace(folder)
     before.save(*plan_promotion(before, PROMOTION), approved_by="ada")
-    runs = run_reports(before, [name for name in REPORTS if name != "retrospective"], promotion=PROMOTION, jobs=2)
-    runs += run_reports(after, ["retrospective"], promotion=PROMOTION)
+    runs = run_reports(before, [name for name in REPORTS if name not in AFTER], promotion=PROMOTION, jobs=2)
+    runs += run_reports(after, list(AFTER), promotion=PROMOTION)
     assert {done.report: (done.status, done.error) for done in runs} == dict.fromkeys(REPORTS, ("ok", None))
     assert all(done.verdict for done in runs)
     return {done.report: (done.folder / "index.html").read_text(encoding="utf-8") for done in runs}
