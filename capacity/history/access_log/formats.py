@@ -18,6 +18,16 @@ COMBINED = (
     r'^\S+ \S+ (?:"(?:[^"\\]|\\.)*"|\S+(?: \S+)*?) \[(\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [-+]\d{4})\] '
     r'"((?:[^"\\]|\\.)*)" (\d{3}) (?:\d+|-)(?: "(?:[^"\\]|\\.)*" "((?:[^"\\]|\\.)*)"(?: (?:.* )?(\d+\.\d+)\s*$)?)?'
 )
+_PREFIX = r"\S+ \S+ \S[^\[]*\[\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [-+]\d{4}\] "
+_MIDDLE = r" \d{3} (?:\d+|-) ?"
+_SPLIT = f"""CASE
+    WHEN NOT contains(l, chr(92)) AND len(x) IN (3, 7) AND regexp_full_match(x[1], {quote_text(_PREFIX)})
+        AND regexp_full_match(rtrim(x[3], chr(13)), {quote_text(_MIDDLE)})
+    THEN struct_pack(stamp := right(x[1], 28)[:26], request := x[2], status := x[3][2:4], agent := coalesce(x[6], ''),
+        seconds := CASE WHEN len(x) = 7 THEN regexp_extract(x[7], ' (\\d+[.]\\d+)\\s*$', 1) ELSE '' END)
+    ELSE regexp_extract(l, {quote_text(COMBINED)}, ['stamp', 'request', 'status', 'agent', 'seconds']) END"""
+"""Quotes tell the parts of most lines; only a line with escapes, or of an odd shape, is worth the whole expression."""
+
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "at": ("time", "timestamp", "@timestamp", "ts", "time_iso8601", "time_local", "start_time", "StartUTC", "msec"),
     "path": ("path", "uri", "request_uri", "url", "RequestPath", "request", "http_path"),
@@ -67,8 +77,7 @@ class LogFile:
     def parts_sql(self) -> str:
         """Return the expressions ``stamp, request, status, agent, seconds, own``; ``stamp`` is null in broken lines."""
         if self.fields is None:
-            names = "['stamp', 'request', 'status', 'agent', 'seconds']"
-            return f"unnest(regexp_extract(l, {quote_text(COMBINED)}, {names}))"
+            return f"unnest({_SPLIT})"
         taken = {what: f"json_extract_string(l, {quote_text(_pointer(name))})" for what, name in self.fields.items()}
         request = taken.get("path", "NULL")
         seconds = taken.get("seconds") or (f"(try_cast({taken['ms']} AS DOUBLE) / 1000)" if "ms" in taken else "NULL")

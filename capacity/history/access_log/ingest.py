@@ -20,7 +20,7 @@ from capacity.result import Result
 
 REJECTED_STATUS = 429
 ERRORS_FROM = 500
-_BOT = "(?i)bot|crawl|spider|slurp|curl/|wget/|python-requests|headless"
+_BOTS = ("bot", "crawl", "spider", "slurp", "curl/", "wget/", "python-requests", "headless")
 """User agents of programs that say so; what poses as a person is not told apart."""
 
 _MOST_LINES_KEPT = 1_000_000
@@ -193,7 +193,7 @@ def _count_sql(file: LogFile, rule: ServiceRule, *, bytewise: bool) -> str:
     own = "own" if file.fields is not None else "NULL"
     fitted = rule.sql("path")
     service = f"coalesce({own}, {fitted})" if file.fields and "service" in file.fields else fitted
-    whole = "l" if file.fields is None else "CASE WHEN json_valid(l) THEN l END AS l"
+    whole = "l, string_split(l, '\"') AS x" if file.fields is None else "CASE WHEN json_valid(l) THEN l END AS l"
     source = f"SELECT {whole} FROM {file.lines_sql(bytewise=bytewise)} WHERE l IS NOT NULL AND l <> ''"
     moment = _MOMENT if file.fields is None else _JSON_MOMENT
     return f"""
@@ -201,7 +201,7 @@ def _count_sql(file: LogFile, rule: ServiceRule, *, bytewise: bool) -> str:
     WITH lines AS (SELECT {file.parts_sql()} FROM ({source})),
     named AS (
         SELECT nullif(stamp, '') AS stamp, {path} AS path, {own} AS own, try_cast(status AS SMALLINT) AS code,
-            regexp_matches(agent, {quote_text(_BOT)}) AS bot,
+            {_says_bot("lower(agent)")} AS bot,
             CASE WHEN try_cast(seconds AS DOUBLE) >= 0 THEN CAST(
                 floor(ln(greatest(try_cast(seconds AS DOUBLE) * 1000, 0.01)) * {_BUCKETS}) AS BIGINT) END AS bucket
         FROM lines
@@ -218,6 +218,10 @@ def _count_sql(file: LogFile, rule: ServiceRule, *, bytewise: bool) -> str:
         CASE WHEN at_s IS NULL THEN requests ELSE broken END
     FROM placed
     """
+
+
+def _says_bot(agent: str) -> str:
+    return f"({' OR '.join(f'contains({agent}, {quote_text(word)})' for word in _BOTS)})"
 
 
 _MOMENT = "CAST(epoch(try_strptime(stamp, '%d/%b/%Y:%H:%M:%S %z')) AS BIGINT)"
