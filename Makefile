@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 PEERS_INSTALLED := .venv-peers/.installed
 NETFLIX_INSTALLED := .venv-netflix/.installed
 # Prometheus with promtool, Alertmanager with amtool, the proxies, a browser with Chinese fonts.
-TOOLS := prometheus prometheus-alertmanager nginx-light haproxy chromium fonts-wqy-microhei
+TOOLS := prometheus prometheus-alertmanager nginx-light haproxy chromium chromium-driver fonts-wqy-microhei poppler-utils
 ID := 2026-double11
 AS_OF := 2026-10-20
 export OMP_NUM_THREADS ?= 1
