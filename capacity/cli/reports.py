@@ -47,6 +47,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--promotion", required=True, help="The promotion's id.")
 @click.option("--force", is_flag=True, help="Run even where the page would be the same.")
 @click.option("--fresh-within", type=click.IntRange(0), metavar="DAYS", help="Refuse data that end earlier than that.")
+@click.option("--pdf", is_flag=True, help="Write report.pdf beside each page, too; the decision on one sheet.")
 @_run_options
 @common_options
 def run(
@@ -55,12 +56,14 @@ def run(
     promotion: str,
     force: bool,
     fresh_within: int | None,
+    pdf: bool,
     limits: "Limits",
     jobs: int,
     as_json: bool,
 ) -> None:
     """Execute the notebooks of reports NAME... (forecast, saturation, plan, backtest …) as known at --as-of."""
     from capacity.report import run_reports
+    from capacity.report.pdf import write_pdf
 
     with progress(f"Running {', '.join(names)}") as step:
         runs = run_reports(
@@ -73,6 +76,10 @@ def run(
             fresh_within_days=fresh_within,
             on_done=lambda done: step(f"{done.report}: {done.status}"),
         )
+        for done in runs if pdf else ():
+            if done.status == "ok":
+                step(f"{done.report}: on paper")
+                write_pdf(done.folder, report=done.report)
     _answer(ws, runs, as_json=as_json)
 
 

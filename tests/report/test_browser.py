@@ -1,10 +1,11 @@
-"""Pages as a reader has them, in a real headless Chromium: links, filter, console, network, contrast, headings, print."""
+"""Pages as a reader has them, in a real headless Chromium: links, filter, network, contrast, headings, print."""
 
 import contextlib
 import json
 import shutil
 import socket
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,16 @@ for (const element of document.querySelectorAll("body *")) {
   if (ratio < 4.5) poor.push(`${element.tagName} ${ratio.toFixed(2)} ${element.textContent.trim().slice(0, 40)}`);
 }
 return poor;
+"""
+
+
+_FOCUS = """
+const one = document.activeElement, style = getComputedStyle(one);
+return [[...document.querySelectorAll("*")].indexOf(one), style.outlineStyle !== "none" || style.boxShadow !== "none"];
+"""
+_CUT = """
+return [...document.querySelectorAll(".output")].filter(
+  one => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX !== "visible").length;
 """
 
 
@@ -125,7 +136,11 @@ def test_the_filter_shows_what_is_chosen(browser: Any, shop: Path) -> None:
     opened(browser, shop / "reports" / "index.html")
     shown = "return [...document.querySelectorAll('tbody tr')].filter(r => !r.hidden).map(r => r.dataset.report)"
     assert sorted(browser.execute_script(shown)) == sorted(REPORTS_MADE)
-    choose = "const s = document.querySelector(`select[data-key=${arguments[0]}]`); s.value = arguments[1]; s.dispatchEvent(new Event('change'));"
+    choose = """
+        const picker = document.querySelector(`select[data-key=${arguments[0]}]`);
+        picker.value = arguments[1];
+        picker.dispatchEvent(new Event("change"));
+    """
     browser.execute_script(choose, "report", "kickoff")
     assert browser.execute_script(shown) == ["kickoff"]
     browser.execute_script(choose, "status", "ok")
@@ -161,7 +176,7 @@ def test_figures_tables_and_headings_are_told_to_who_cannot_see(browser: Any, pa
         levels = browser.execute_script("return [...document.querySelectorAll('h1,h2,h3,h4')].map(h => +h.tagName[1])")
         assert levels[0] == 1
         assert levels.count(1) == 1
-        assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False)), (page, levels)
+        assert all(b - a <= 1 for a, b in pairwise(levels)), (page, levels)
 
 
 @pytest.mark.parametrize("width", [390, 1200])
@@ -186,14 +201,8 @@ def test_everything_that_acts_is_reached_by_the_keyboard(browser: Any, pages: li
         seen = set()
         for _ in range(min(wanted, 12)):
             body.send_keys(Keys.TAB)
-            seen.add(
-                browser.execute_script(
-                    "const e = document.activeElement; return [e.tagName, [...document.querySelectorAll('*')].indexOf(e)].join()"
-                )
-            )
-            ring = browser.execute_script(
-                "const s = getComputedStyle(document.activeElement); return s.outlineStyle !== 'none' || s.boxShadow !== 'none'"
-            )
+            place, ring = browser.execute_script(_FOCUS)
+            seen.add(place)
             assert ring, "the focus is visible"
         assert len(seen) == min(wanted, 12)
 
@@ -208,7 +217,6 @@ def test_paper_is_white_and_whole(browser: Any, pages: list[Path]) -> None:
             opened(browser, page)
             ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
             assert ground in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"), page
-            wide = "return [...document.querySelectorAll('.output')].filter(o => o.scrollWidth > o.clientWidth + 1 && getComputedStyle(o).overflowX !== 'visible').length"
-            assert browser.execute_script(wide) == 0, page
+            assert browser.execute_script(_CUT) == 0, page
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
