@@ -5,7 +5,20 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks import companies, curves, forecast, intraday, online_retail, plans, readers, rehearsals, tested_services
+from benchmarks import (
+    access_logs,
+    companies,
+    curves,
+    forecast,
+    intraday,
+    online_retail,
+    plans,
+    readers,
+    rehearsals,
+    report_runs,
+    tested_services,
+    tracking,
+)
 from benchmarks.peers.ask import PEERS, PEERS_PYTHON
 from benchmarks.peers.companies import forecast_companies
 from benchmarks.saturation import coverage
@@ -50,7 +63,7 @@ def main() -> None:
         metavar="SERIES",
         help="of forecast: also so many series (100,000) in blocks from Parquet; of plan: 10,000 services too",
     )
-    parser.add_argument("--megabytes", type=int, default=1000, help="of readers: size of each file")
+    parser.add_argument("--megabytes", type=int, default=1000, help="of readers and accesslog: size of each file")
     parser.add_argument("--tests", type=int, default=500, help="of saturation: how many simulated load tests")
     parser.add_argument("--services", type=int, default=10_000, help="of curves: how many services")
     chosen = parser.parse_args()
@@ -83,6 +96,9 @@ def _run_saturation(chosen: argparse.Namespace) -> Iterator[str]:
 
 DEFAULT = ("companies", "online_retail", "intraday")
 RUNS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
+    "reports": lambda _: [report_runs.run()],
+    "tracking": lambda chosen: [tracking.run(chosen.companies, chosen.jobs, chosen.first_seed)],
+    "accesslog": lambda chosen: [access_logs.run(chosen.megabytes)],
     "companies": _run_companies,
     "online_retail": lambda chosen: [online_retail.run(chosen.real_data)],
     "intraday": lambda chosen: [intraday.run(chosen.real_data)],

@@ -80,8 +80,14 @@ def cli(ctx: click.Context, directory: str | None, as_of: str | None, debug: boo
     ctx.obj = {"directory": directory, "as_of": as_of, "debug": debug}
 
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
 def main() -> None:
     """Run the command line and exit with its code: 0 done, 2 bad input, 3 not covered or infeasible, 6 frozen."""
+    for name in _THREADS:
+        # Its matrices are small: threads only get in each other's way, and in that of a second process.
+        os.environ.setdefault(name, "1")
     sys.exit(run(sys.argv[1:]))
 
 
