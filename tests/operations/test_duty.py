@@ -1,6 +1,7 @@
 """Is somebody there: gaps and double bookings against a count of every quarter of an hour."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +14,7 @@ from capacity.operations import Operations, parse_operations
 from capacity.operations.book import Shift
 from capacity.operations.duty import find_double_bookings, find_gaps, open_items
 from capacity.promotion import parse_promotions
+from capacity.workspace import Workspace
 
 START = datetime(2026, 11, 10, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -120,6 +122,19 @@ third_parties: [{name: bank, flood_control: limit, fallback: later}]
     assert says["drill", "", "b"].startswith("practise mute (zone-loss), or write down how it went")
     assert sum(item.kind == "drill" for item in items) == 3
     assert sum(item.kind == "third_party" for item in items) == 1
+
+
+def test_services_that_are_none_are_said_with_their_lines(sample_copy: Path) -> None:
+    path = sample_copy / "data" / "operations.yaml"
+    drill = "- {name: a, failure: f, service: x, due: 2026-11-01}"
+    path.write_text(f"freeze:\n  services: [checkout, chekout]\ndrills:\n{drill}\n")
+    with pytest.raises(InputError) as caught:
+        _ = Workspace(sample_copy).operations
+    told = str(caught.value)
+    assert "operations.yaml:2 freeze.services[1]: got 'chekout'" in told
+    assert "did you mean 'checkout'" in told
+    assert "operations.yaml:4 drills[0].service: got 'x'" in told
+    assert told.count("expected a service") == 2
 
 
 def test_every_problem_of_the_file_is_listed_at_once() -> None:
