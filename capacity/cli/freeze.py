@@ -89,9 +89,9 @@ def audit(ws: "Workspace", promotion: str | None, as_json: bool) -> None:
     core = tuple(name for name, service in ws.services.items() if service.tier == "core")
     found = audit_freezes(chosen, ws.operations, core=core)
     if as_json:
-        print_json("freeze", {"promotions": list(chosen), "findings": list(found)})
+        print_json("freeze", {"promotions": list(chosen), "findings": found.to_frame().to_dict("records")})
     else:
-        print_text(f"{len(chosen)} promotions: {len(found)} findings")
-        print_lines("Findings", found)
-    if found:
+        print_text(found.summary())
+        print_lines("Findings", tuple(one.says for one in found.findings))
+    if found.findings:
         sys.exit(FROZEN)

@@ -96,14 +96,26 @@ def progress(verb: str) -> Iterator[Callable[[str], None]]:
 
 
 def read_moment(text: str | None, option: str, zone: ZoneInfo) -> datetime | None:
-    """Read an option's time, in the workspace's zone where it says none; None where it was not given."""
+    """Read an option's time by the rules of the files; None where it was not given.
+
+    Raises
+    ------
+    UsageError
+        If it is no time, a day alone, or a local time that a clock change skips or repeats.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from capacity.document.contract import Moment
+
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{option}: got {text!r}, expected a time such as 2026-11-10T20:10") from None
-    return found.replace(tzinfo=zone) if found.tzinfo is None else found.astimezone(zone)
+        found: datetime = TypeAdapter(Moment).validate_python(text, context={"zone": zone})
+    except ValidationError as error:
+        wanted = error.errors(include_url=False)[0].get("ctx", {})
+        expected = wanted.get("expected", "a time such as 2026-11-10T20:10")
+        raise UsageError(f"{option}: got {text!r}, expected {expected}", remedy=str(wanted.get("remedy", ""))) from None
+    return found
 
 
 def _given_day(text: str | None) -> str | None:

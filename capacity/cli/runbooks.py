@@ -21,8 +21,10 @@ def runbooks(ws: "Workspace", promotion: str, as_json: bool) -> None:
     from capacity.operations import make_runbooks
 
     plan = ws.plan(promotion)
-    services = ws.services.for_promotion(ws.promotions[promotion])
-    woven = ws.write_runbooks(make_runbooks(plan.document, services, ws.operations))
+    subject = ws.promotions[promotion]
+    contacts = {term.name: term.contact for term in subject.third_parties}
+    books = make_runbooks(plan.document, ws.services.for_promotion(subject), ws.operations, contacts=contacts)
+    woven = ws.write_runbooks(books)
     notes = [f"{name}: {part} was changed by hand and is kept" for name, one in woven.items() for part in one.kept]
     notes += [f"{name}: {part} was taken out and is not put back" for name, one in woven.items() for part in one.gone]
     notes += [

@@ -4,6 +4,7 @@ RFC 5545 says the format; the library ``icalendar`` writes it.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -15,13 +16,24 @@ FILE = "promotion.ics"
 
 @dataclass(frozen=True)
 class Event:
-    """One event; its end is not part of it."""
+    """One event; its end is not part of it.
+
+    Attributes
+    ----------
+    name, says, who
+        In words.
+    starts_at, ends_at
+        Equal: it takes no time.
+    identity
+        What makes it the same event when it moves; the name where left out.
+    """
 
     name: str
     starts_at: datetime
     ends_at: datetime
     says: str = ""
     who: str = ""
+    identity: str = ""
 
 
 def export_icalendar(source: Source) -> Export:
@@ -43,14 +55,16 @@ def find_events(source: Source) -> Iterator[Event]:
             "Freeze: no changes", promotion.freeze.starts_at, promotion.freeze.ends_at, "promotions.yaml freeze"
         )
     for name, planned in document["services"].items():
-        for step in planned.get("scale_schedule") or []:
+        for place, step in enumerate(planned.get("scale_schedule") or []):
             start, ready = (datetime.fromisoformat(step[key]) for key in ("start_at", "ready_by"))
             says = f"plan.json services.scale_schedule: {step['instances']} instances, serving by {ready.isoformat()}"
             owner = source.services[name].owner
-            yield Event(f"Scale {name} to {step['instances']}", start, max(ready, start), says, owner)
+            yield Event(
+                f"Scale {name} to {step['instances']}", start, max(ready, start), says, owner, f"scale/{name}/{place}"
+            )
     for rung in document["degradation"]:
-        if rung.get("on_at") and rung.get("off_at"):
-            start, end = (datetime.fromisoformat(rung[key]) for key in ("on_at", "off_at"))
+        if rung.get("on_at"):
+            start, end = (datetime.fromisoformat(rung.get(key) or rung["on_at"]) for key in ("on_at", "off_at"))
             yield Event(
                 f"{rung['feature']} is off",
                 start,
@@ -64,15 +78,16 @@ def find_events(source: Source) -> Iterator[Event]:
 def _of_people(source: Source) -> Iterator[Event]:
     book, zone = source.operations, source.settings.zone
     for shift in book.roster:
-        yield Event(
-            f"On duty: {shift.person}, {shift.role}", shift.starts_at, shift.ends_at, shift.contact, shift.person
-        )
+        name = f"On duty: {shift.person}, {shift.role}"
+        identity = f"{name}/{shift.starts_at.date()}"
+        yield Event(name, shift.starts_at, shift.ends_at, shift.contact, shift.person, identity)
     for meeting in book.meetings:
         hour, minute = (int(part) for part in meeting.at.split(":"))
         for day in meeting.days():
             start = datetime.combine(day, time(hour, minute), tzinfo=zone)
             end = (start.astimezone(UTC) + timedelta(minutes=meeting.minutes)).astimezone(zone)
-            yield Event(meeting.name, start, end, "operations.yaml meetings", ", ".join(meeting.who))
+            who, identity = ", ".join(meeting.who), f"meeting/{meeting.name}/{day}"
+            yield Event(meeting.name, start, end, "operations.yaml meetings", who, identity)
     if book.war_room is not None:
         room = book.war_room
         yield Event(f"War room: {room.place}", room.opens_at, room.closes_at, "operations.yaml war_room", room.lead)
@@ -93,14 +108,18 @@ def write_calendar(source: Source, events: tuple[Event, ...]) -> str:
     calendar.add("x-wr-calname", source.promotion.id)
     calendar.add("x-capacity-plan-signature", source.signature)
     calendar.add("x-capacity-about", " ".join(source.header()))
+    taken: Counter[str] = Counter()
     stamp = datetime.fromisoformat(f"{source.document['as_of']}T00:00:00+00:00")
     for event in events:
         entry = Entry()
-        key = f"{source.promotion.id}/{event.name}/{event.starts_at.isoformat()}"
+        identity = event.identity or event.name
+        key = f"{source.promotion.id}/{identity}/{taken[identity]}"
+        taken[identity] += 1
         entry.add("uid", f"{hashlib.sha256(key.encode()).hexdigest()[:24]}@capacity")
         entry.add("dtstamp", stamp)
         entry.add("dtstart", event.starts_at.astimezone(source.settings.zone))
-        entry.add("dtend", event.ends_at.astimezone(source.settings.zone))
+        if event.ends_at.astimezone(UTC) > event.starts_at.astimezone(UTC):  # an equal end is left out by RFC 5545
+            entry.add("dtend", event.ends_at.astimezone(source.settings.zone))
         entry.add("summary", event.name)
         entry.add("description", "\n".join(part for part in (event.who, event.says) if part))
         calendar.add_component(entry)

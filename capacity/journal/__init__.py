@@ -6,7 +6,7 @@ concurrent writers and a kill in the middle cost at most the line that was being
 """
 
 from capacity.journal.append import append_entries, append_entry
-from capacity.journal.changes import changes_within
+from capacity.journal.changes import Terms, changes_within, exception_terms
 from capacity.journal.entry import KINDS, Entry, format_entry, new_entry
 from capacity.journal.log import Journal, parse_journal, read_journal
 
@@ -14,9 +14,11 @@ __all__ = [
     "KINDS",
     "Entry",
     "Journal",
+    "Terms",
     "append_entries",
     "append_entry",
     "changes_within",
+    "exception_terms",
     "format_entry",
     "new_entry",
     "parse_journal",

@@ -10,6 +10,7 @@ from pydantic import Field
 from capacity.document import check_document
 from capacity.document.contract import Contract, Day, Fault, Moment, Name, NonNegative, PositiveCount, Text
 from capacity.document.zones import require_zone
+from capacity.promotion import elapsed
 
 ChangeKind = Literal["release", "data_migration", "emergency_scaling", "hot_fix"]
 CHANGE_KINDS: tuple[ChangeKind, ...] = ("release", "data_migration", "emergency_scaling", "hot_fix")
@@ -17,6 +18,7 @@ InFreeze = Literal["never", "by_exception", "allowed"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEKDAYS: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Clock = Annotated[str, Field(strict=True, pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+_NOW = timedelta()
 Names = Annotated[list[Name], Field(default_factory=list)]
 
 
@@ -45,8 +47,8 @@ class ChangeRule(Contract):
 
     @property
     def may_grant(self) -> tuple[str, ...]:
-        """Everybody who may grant an exception, the approver first."""
-        return tuple(dict.fromkeys([self.approver, *self.escalation]))
+        """Everybody who may grant an exception, the approver first; nobody where none is to be granted."""
+        return tuple(dict.fromkeys([self.approver, *self.escalation])) if self.in_freeze == "by_exception" else ()
 
 
 class FreezeRule(Contract):
@@ -162,8 +164,8 @@ class Operations(Contract):
 
     Examples
     --------
-    >>> Operations().rule("release").in_freeze
-    'by_exception'
+    >>> Operations().may_grant("release")
+    ()
     """
 
     changes: dict[ChangeKind, ChangeRule] = Field(default_factory=dict)
@@ -186,13 +188,13 @@ class Operations(Contract):
                 if name in names[:place]:
                     yield Fault((key, place, "name"), repr(name), "a name of its own")
 
-    def rule(self, kind: ChangeKind) -> ChangeRule:
-        """Return the rule of a kind of change; where none is written, by exception of nobody that is known."""
-        return self.changes.get(kind) or ChangeRule(approver="nobody", accountable="nobody", escalation=[])
+    def may_grant(self, kind: ChangeKind) -> tuple[str, ...]:
+        """Return who may except a kind of change from a freeze; nobody where no rule is written."""
+        return self.changes[kind].may_grant if kind in self.changes else ()
 
     def on_call(self, at: datetime) -> str:
         """Return who has the duty at a moment, with contacts."""
-        there = [shift for shift in self.roster if shift.starts_at <= at < shift.ends_at]
+        there = [shift for shift in self.roster if elapsed(shift.starts_at, at) >= _NOW > elapsed(shift.ends_at, at)]
         return ", ".join(f"{s.person} ({s.contact})" if s.contact else s.person for s in there)
 
     def assumptions(self) -> list[str]:
@@ -236,5 +238,5 @@ def parse_operations(text: str, *, timezone: str, where: str = "data/operations.
 
 
 def _order(start: datetime, end: datetime, *, key: str = "ends_at") -> Iterator[Fault]:
-    if end <= start:
+    if elapsed(start, end) <= _NOW:
         yield Fault((key,), end.isoformat(), f"later than {start.isoformat()}")

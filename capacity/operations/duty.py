@@ -1,18 +1,19 @@
 """Is somebody there? The roster against the promotion's hours, and the drills against their days."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 
 from capacity.catalog import Catalog
 from capacity.operations.book import Operations, Shift
 from capacity.operations.readiness import Item
-from capacity.promotion import Promotion
+from capacity.promotion import Promotion, shift
 
 OPENING = timedelta(minutes=30)  # the hour in which two people are wanted, half of it on either side
 _TWO = 2
+_NONE: Mapping[str, str] = {}
+_LAST_TIME = {"failed": " again: it failed", "unknown": ", or write down how it went: the journal does not say"}
 
 
 @dataclass(frozen=True)
@@ -37,36 +38,38 @@ def find_gaps(shifts: Sequence[Shift], starts_at: datetime, ends_at: datetime, *
     wanted
         How many different people.
     """
-    if ends_at <= starts_at:
+    spans = [(one.person, _utc(one.starts_at), _utc(one.ends_at)) for one in shifts]
+    begin, end = _utc(starts_at), _utc(ends_at)
+    if end <= begin:
         return ()
-    edges = {moment for shift in shifts for moment in (shift.starts_at, shift.ends_at)}
-    bounds = [starts_at, *sorted(moment for moment in edges if starts_at < moment < ends_at), ends_at]
+    edges = {moment for _, *span in spans for moment in span if begin < moment < end}
     gaps: list[Gap] = []
-    for first, last in itertools.pairwise(bounds):
-        there = len({shift.person for shift in shifts if shift.starts_at <= first < shift.ends_at})
+    for first, last in itertools.pairwise([begin, *sorted(edges), end]):
+        there = len({person for person, starts, ends in spans if starts <= first < ends})
         if there >= wanted:
             continue
         if gaps and gaps[-1].ends_at == first and gaps[-1].there == there:
-            gaps[-1] = Gap(gaps[-1].starts_at, last, there, wanted)
+            gaps[-1] = replace(gaps[-1], ends_at=last)
         else:
             gaps.append(Gap(first, last, there, wanted))
-    return tuple(gaps)
+    zone = starts_at.tzinfo
+    return tuple(replace(g, starts_at=g.starts_at.astimezone(zone), ends_at=g.ends_at.astimezone(zone)) for g in gaps)
 
 
 def find_double_bookings(shifts: Sequence[Shift]) -> tuple[tuple[Shift, Shift], ...]:
     """Return pairs of shifts of one person that overlap, in two roles or in one."""
-    ordered = sorted(shifts, key=lambda shift: (shift.person, shift.starts_at))
+    ordered = sorted(shifts, key=lambda one: (one.person, _utc(one.starts_at)))
     pairs = []
     for place, one in enumerate(ordered):
         for other in ordered[place + 1 :]:
-            if other.person != one.person or other.starts_at >= one.ends_at:
+            if other.person != one.person or _utc(other.starts_at) >= _utc(one.ends_at):
                 break
             pairs.append((one, other))
     return tuple(pairs)
 
 
 def open_items(
-    operations: Operations, promotion: Promotion, *, services: Catalog, held: AbstractSet[str] = frozenset()
+    operations: Operations, promotion: Promotion, *, services: Catalog, held: Mapping[str, str] = _NONE
 ) -> Iterator[Item]:
     """Yield what is open in roster, drills and third parties before a promotion, for the readiness list.
 
@@ -77,7 +80,8 @@ def open_items(
     promotion, services
         Words.
     held
-        Names of the drills that were held.
+        How each drill that was held went, by its name: ``passed``, ``failed`` or ``unknown``. Only one that passed is
+        done.
     """
     last = (promotion.freeze.starts_at if promotion.freeze is not None else promotion.starts_at).date()
     yield from _of_roster(operations, promotion, last)
@@ -91,7 +95,7 @@ def _of_roster(operations: Operations, promotion: Promotion, last: date) -> Iter
     roster, start = operations.roster, promotion.starts_at
     for gap in find_gaps(roster, promotion.phases[0].starts_at, promotion.phases[-1].ends_at):
         yield Item("duty", "", "", last, f"nobody is on duty from {_span(gap.starts_at, gap.ends_at)}")
-    for gap in find_gaps(roster, start - OPENING, start + OPENING, wanted=_TWO):
+    for gap in find_gaps(roster, shift(start, -OPENING), shift(start, OPENING), wanted=_TWO):
         if gap.there:
             yield Item(
                 "duty", "", "", last, f"only {gap.there} is on duty at the opening, {_span(gap.starts_at, gap.ends_at)}"
@@ -100,15 +104,17 @@ def _of_roster(operations: Operations, promotion: Promotion, last: date) -> Iter
         at = other.starts_at.isoformat(timespec="minutes")
         says = f"{one.person} is on duty twice from {at}: {one.role}, {other.role}"
         yield Item("duty", "", "", last, says)
-    silent = sorted({shift.person for shift in roster if not shift.contact})
+    silent = sorted({one.person for one in roster if not one.contact})
     if silent:
         yield Item("duty", "", "", last, f"no contact is known of {', '.join(silent)}")
 
 
-def _of_drills(operations: Operations, promotion: Promotion, held: AbstractSet[str]) -> Iterator[Item]:
+def _of_drills(operations: Operations, promotion: Promotion, held: Mapping[str, str]) -> Iterator[Item]:
     for drill in operations.drills:
-        if drill.name not in held and drill.due <= promotion.ends_at.date():
-            yield Item("drill", drill.service, drill.owner, drill.due, f"practise {drill.name} ({drill.failure})")
+        outcome = held.get(drill.name, "")
+        if outcome != "passed" and drill.due <= promotion.ends_at.date():
+            says = f"practise {drill.name} ({drill.failure}){_LAST_TIME.get(outcome, '')}"
+            yield Item("drill", drill.service, drill.owner, drill.due, says)
 
 
 def _of_third_parties(operations: Operations, services: Catalog, last: date) -> Iterator[Item]:
@@ -129,3 +135,8 @@ def _of_third_parties(operations: Operations, services: Catalog, last: date) -> 
 
 def _span(first: datetime, last: datetime) -> str:
     return f"{first.isoformat(timespec='minutes')} to {last.isoformat(timespec='minutes')}"
+
+
+def _utc(moment: datetime) -> datetime:
+    # Python compares two times of one zone by the clock on the wall, which a clock change sets back.
+    return moment.astimezone(UTC)

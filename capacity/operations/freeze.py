@@ -1,9 +1,8 @@
 """May this change go out now? What a deploy job asks."""
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from capacity.errors import InputError, UsageError
@@ -33,6 +32,8 @@ class Exemption:
         When it holds; the end is not part of it.
     reason
         In words.
+    kind
+        For which kind of change; one that names none is for none.
     """
 
     id: str
@@ -42,6 +43,11 @@ class Exemption:
     starts_at: datetime
     until: datetime
     reason: str
+    kind: str = ""
+
+    def holds_at(self, moment: datetime) -> bool:
+        """Tell whether it holds at a moment, also in the hour that a clock change repeats."""
+        return self.starts_at.astimezone(UTC) <= moment.astimezone(UTC) < self.until.astimezone(UTC)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -113,35 +119,48 @@ def check_freeze(
     FreezeAnswer
         Not allowed if any freeze forbids it.
     """
-    rule = operations.rule(kind)
     what = f"{kind.replace('_', ' ')}" + (f" of {service}" if service else "")
+    covered = operations.freeze.services
     answer = FreezeAnswer(True, f"no freeze holds at {at.isoformat(timespec='minutes')}")
     for name, promotion in promotions.items():
-        freeze = promotion.freeze
-        if freeze is None or not freeze.starts_at <= at < freeze.ends_at:
+        if promotion.freeze is None or not promotion.freeze.holds_at(at):
             continue
-        covered = operations.freeze.services
         if service and covered and service not in covered:
             answer = FreezeAnswer(True, f"{service} is not among the services that the freeze of {name} covers", name)
             continue
-        until = f"{freeze.ends_at.isoformat(timespec='minutes')}"
-        if rule.in_freeze == "allowed":
-            answer = FreezeAnswer(True, f"{what} is allowed in the freeze of {name}, approver {rule.approver}", name)
-            continue
-        grant = _grant(exemptions, name, at, service)
-        if grant is not None and rule.in_freeze == "by_exception":
-            answer = FreezeAnswer(
-                True, f"exception {grant.id} of {grant.who}: {grant.reason}", name, rule.may_grant, grant
-            )
-            continue
-        asked = (
-            f"ask {', then '.join(rule.may_grant)}" if rule.in_freeze == "by_exception" else "no exception is granted"
-        )
-        return FreezeAnswer(
-            False, f"the freeze of {name} forbids {what} until {until}; {asked}", name,
-            rule.may_grant if rule.in_freeze == "by_exception" else (),
-        )  # fmt: skip
+        running = [one for one in exemptions if one.promotion_id == name and one.holds_at(at)]
+        answer = _in_freeze(promotion, operations, running, what, service=service, kind=kind)
+        if not answer.allowed:
+            return answer
     return answer
+
+
+def _in_freeze(
+    promotion: Promotion,
+    operations: Operations,
+    running: Sequence[Exemption],
+    what: str,
+    *,
+    service: str | None,
+    kind: ChangeKind,
+) -> FreezeAnswer:
+    rule, name = operations.changes.get(kind), promotion.id
+    may_grant = operations.may_grant(kind)
+    if rule is not None and rule.in_freeze == "allowed":
+        return FreezeAnswer(True, f"{what} is allowed in the freeze of {name}, approver {rule.approver}", name)
+    fitting = [one for one in running if one.service in (None, service) and one.kind == kind]
+    grant = next((one for one in fitting if one.who in may_grant), None)
+    if grant is not None:
+        return FreezeAnswer(True, f"exception {grant.id} of {grant.who}: {grant.reason}", name, may_grant, grant)
+    until = "" if promotion.freeze is None else promotion.freeze.ends_at.isoformat(timespec="minutes")
+    if rule is None:
+        asked = f"operations.yaml has no rule for a {kind}: nobody may grant an exception"
+    elif not may_grant:
+        asked = "no exception is granted"
+    else:
+        asked = f"ask {', then '.join(may_grant)}"
+    void = "".join(f"; exception {one.id} does not count: {one.who or 'nobody'} may not sign it" for one in fitting)
+    return FreezeAnswer(False, f"the freeze of {name} forbids {what} until {until}; {asked}{void}", name, may_grant)
 
 
 def check_exception(
@@ -163,73 +182,24 @@ def check_exception(
     InputError
         If who signs may not, or nobody may.
     """
-    rule, freeze = operations.rule(kind), promotion.freeze
-    if freeze is None or not freeze.starts_at <= at < freeze.ends_at:
+    rule, freeze, may_grant = operations.changes.get(kind), promotion.freeze, operations.may_grant(kind)
+    if freeze is None or not freeze.holds_at(at):
         raise UsageError(f"{promotion.id} has no freeze at {at.isoformat()}", remedy="no exception is needed")
-    if not at < until <= freeze.ends_at:
+    if not at.astimezone(UTC) < until.astimezone(UTC) <= freeze.ends_at.astimezone(UTC):
         raise UsageError(
             f"--until: got {until.isoformat()}, expected a time after {at.isoformat()} and at most "
             f"{freeze.ends_at.isoformat()}, when the freeze ends"
         )
     if not reason.strip():
         raise UsageError("an exception needs its reason")
+    where = f"operations.yaml changes.{kind}"
+    if rule is None:
+        raise InputError(f"nobody may grant an exception for a {kind}", remedy=f"write a rule into {where}")
     if rule.in_freeze == "never":
-        raise InputError(f"a {kind} is never allowed in a freeze (operations.yaml changes.{kind}.in_freeze)")
-    if who not in rule.may_grant:
-        known = ", ".join(rule.may_grant)
+        raise InputError(f"a {kind} is never allowed in a freeze ({where}.in_freeze)")
+    if rule.in_freeze == "allowed":
+        raise UsageError(f"a {kind} is allowed in a freeze ({where}.in_freeze)", remedy="no exception is needed")
+    if who not in may_grant:
         raise InputError(
-            f"{who} may not grant an exception for a {kind}",
-            remedy=f"who may: {known} (operations.yaml changes.{kind})",
+            f"{who} may not grant an exception for a {kind}", remedy=f"who may: {', '.join(may_grant)} ({where})"
         )
-
-
-def _grant(exemptions: Sequence[Exemption], promotion_id: str, at: datetime, service: str | None) -> Exemption | None:
-    for one in exemptions:
-        if one.promotion_id == promotion_id and one.service in (None, service) and one.starts_at <= at < one.until:
-            return one
-    return None
-
-
-def audit_freezes(
-    promotions: Mapping[str, Promotion], operations: Operations, *, core: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Return what is wrong with the windows of all promotions; empty when nothing is.
-
-    Parameters
-    ----------
-    promotions
-        Those to look at.
-    operations
-        The buffers and the services that a freeze covers.
-    core
-        Names of the core services.
-    """
-    found = [line for promotion in promotions.values() for line in _audit(promotion, operations)]
-    missing = [name for name in core if operations.freeze.services and name not in operations.freeze.services]
-    if missing:
-        found.append(f"operations.yaml freeze.services leaves out core services: {', '.join(missing)}")
-    frozen = [(p.freeze, name) for name, p in promotions.items() if p.freeze is not None]
-    frozen.sort(key=lambda pair: pair[0].starts_at)
-    for (one, first), (other, second) in itertools.pairwise(frozen):
-        if other.starts_at < one.ends_at:
-            found.append(f"the freezes of {first} and {second} overlap from {other.starts_at.isoformat()}")
-    return tuple(found)
-
-
-def _audit(promotion: Promotion, operations: Operations) -> Iterator[str]:
-    freeze, phases = promotion.freeze, promotion.phases
-    if freeze is None:
-        yield f"{promotion.id} has no freeze: every change is allowed during it"
-        return
-    before = (phases[0].starts_at - freeze.starts_at).total_seconds() / 3600
-    after = (freeze.ends_at - phases[-1].ends_at).total_seconds() / 3600
-    rule = operations.freeze
-    if before < rule.hours_before:
-        yield f"{promotion.id}: the freeze begins {before:g} h before the first phase, not {rule.hours_before:g} h"
-    if after < rule.hours_after:
-        yield f"{promotion.id}: the freeze ends {after:g} h after the last phase, not {rule.hours_after:g} h"
-    for word, moment in (("starts", freeze.starts_at), ("ends", freeze.ends_at)):
-        if (moment.month, moment.day) == (2, 29):
-            yield f"{promotion.id}: the freeze {word} on 29 February, which cron lines know every fourth year"
-        if moment.second:
-            yield f"{promotion.id}: the freeze {word} within a minute, which other systems' cron lines cannot say"

@@ -1,6 +1,7 @@
 """What to do when it breaks: a runbook for each critical path and each third party, from graph, limits and ladder."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ class Runbook:
     file
         Its name in the folder; safe as it is.
     title
-        In words.
+        In words, harmless in Markdown.
     blocks
         Text by name of a part, in order.
     """
@@ -49,7 +50,9 @@ def _file_of(name: str, services: Catalog) -> str:
     return f"service-{safe_slug(name)}.md"
 
 
-def make_runbooks(plan: Mapping[str, Any], services: Catalog, operations: Operations) -> tuple[Runbook, ...]:
+def make_runbooks(
+    plan: Mapping[str, Any], services: Catalog, operations: Operations, *, contacts: Mapping[str, str] | None = None
+) -> tuple[Runbook, ...]:
     """Write a runbook for each critical path, third party, and service outside of all paths.
 
     Parameters
@@ -58,6 +61,8 @@ def make_runbooks(plan: Mapping[str, Any], services: Catalog, operations: Operat
         Content of ``plan.json``.
     services, operations
         Words.
+    contacts
+        Whom to call at a third party, by its name.
     """
     groups: dict[str, list[str]] = {}
     for name in services.names:
@@ -67,24 +72,29 @@ def make_runbooks(plan: Mapping[str, Any], services: Catalog, operations: Operat
             own = _file_of(name, services)
             if name not in groups.get(own, []):
                 groups.setdefault(own, []).append(name)
-    return tuple(_runbook(file, names, plan, services, operations) for file, names in groups.items())
+    return tuple(_runbook(file, names, plan, services, operations, contacts or {}) for file, names in groups.items())
 
 
 def _runbook(
-    file: str, names: list[str], plan: Mapping[str, Any], services: Catalog, operations: Operations
+    file: str,
+    names: list[str],
+    plan: Mapping[str, Any],
+    services: Catalog,
+    operations: Operations,
+    contacts: Mapping[str, str],
 ) -> Runbook:
     first = services[names[0]]
     shared = [path for path in first.critical_paths if file == f"path-{safe_slug(path)}.md"]
     title = f"Critical path {shared[0]}" if shared else (f"Third party {names[0]}" if first.third_party else names[0])
     blocks = {
         "trigger": _lines(_trigger(names, plan, services)),
-        "dashboards": _lines(_dashboards(names)),
-        "first five minutes": _lines(_first_minutes(names, plan, services), ordered=True),
+        "dashboards": _lines(_dashboards(names, plan)),
+        "first five minutes": _lines(_first_minutes(names, plan, services, contacts), ordered=True),
         "switches": _lines(_switches(names, plan)),
         "escalation": _lines(_escalation(names, services, operations)),
         "recovery": _lines(_recovery(names, plan)),
     }
-    return Runbook(file, plain(title), blocks)
+    return Runbook(file, _name(title), blocks)
 
 
 def _trigger(names: list[str], plan: Mapping[str, Any], services: Catalog) -> Iterator[str]:
@@ -97,14 +107,16 @@ def _trigger(names: list[str], plan: Mapping[str, Any], services: Catalog) -> It
         yield f"{_name(name)}: {', '.join([*near, *promised]) or 'no limit and no objective are known'}"
 
 
-def _dashboards(names: list[str]) -> Iterator[str]:
+def _dashboards(names: list[str], plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"Core services' health and Rate limits, service {', '.join(_name(name) for name in names[:6])}"
     yield "Full-link tracing, for which call is slow; Gateways, for what comes from outside"
-    yield "`capacity track PROMOTION`: the peak still to come, and which limit is near"
+    yield f"`capacity track {_argument(plan)}`: the peak still to come, and which limit is near"
 
 
-def _first_minutes(names: list[str], plan: Mapping[str, Any], services: Catalog) -> Iterator[str]:
-    yield 'Write it down: `capacity journal add PROMOTION incident_start "…" --service SERVICE`'
+def _first_minutes(
+    names: list[str], plan: Mapping[str, Any], services: Catalog, contacts: Mapping[str, str]
+) -> Iterator[str]:
+    yield f'Write it down: `capacity journal add {_argument(plan)} incident_start "…" --service SERVICE`'
     needed = list(dict.fromkeys(call.to for name in names for call in services[name].calls if call.is_required))
     outside = [name for name in needed if name not in names and name in plan["services"]]
     if outside:
@@ -112,7 +124,9 @@ def _first_minutes(names: list[str], plan: Mapping[str, Any], services: Catalog)
     for name in names:
         planned, service = plan["services"][name], services[name]
         if service.third_party:
-            yield f"Is {_name(name)} answering? It promised {format_number(service.max_qps)}/s; call its contact"
+            promised = f"It promised {format_number(service.max_qps)}/s" if service.max_qps else "**No SLA is known**"
+            whom = f"call {_name(contacts[name])}" if contacts.get(name) else "**whom to call is not written down**"
+            yield f"Is {_name(name)} answering? {promised}; {whom}"
         elif service.is_fixed:
             yield f"{_name(name)} does not scale: lower what comes, by the switches below and its callers' limits"
         elif planned.get("instances"):
@@ -165,7 +179,8 @@ def _recovery(names: list[str], plan: Mapping[str, Any]) -> Iterator[str]:
     for rung in plan["degradation"]:
         if rung["service"] in names:
             yield f"Rung {rung['order']}: {_name(rung['recovery'])}"
-    yield 'Write it down: `capacity journal add PROMOTION resolved "…" --ref INCIDENT`, and each switch that is back'
+    resolved = f'capacity journal add {_argument(plan)} resolved "…" --ref INCIDENT'
+    yield f"Write it down: `{resolved}`, and each switch that is back"
 
 
 def _lines(lines: Iterator[str] | Sequence[str], *, ordered: bool = False) -> str:
@@ -182,6 +197,11 @@ def _name(text: str) -> str:
     """
     one = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{c}" if c in "\\`*{}[]#|!~" else c for c in one)
+
+
+def _argument(plan: Mapping[str, Any]) -> str:
+    """Return the promotion's id as a command line has it, harmless in Markdown's code."""
+    return _code(shlex.quote(plain(str(plan["promotion"]))))
 
 
 def _code(text: str) -> str:

@@ -21,6 +21,17 @@ class Freeze(Contract):
         """Yield an end that is not after the start."""
         yield from order_faults(self.starts_at, self.ends_at)
 
+    def holds_at(self, moment: datetime) -> bool:
+        """Tell whether it holds at a moment, also in the hour that a clock change repeats.
+
+        Examples
+        --------
+        >>> freeze = Freeze(starts_at="2026-11-09T00:00+08:00", ends_at="2026-11-13T00:00+08:00")
+        >>> freeze.holds_at(freeze.starts_at), freeze.holds_at(freeze.ends_at)
+        (True, False)
+        """
+        return self.starts_at.astimezone(UTC) <= moment.astimezone(UTC) < self.ends_at.astimezone(UTC)
+
 
 class ThirdPartyTerm(Contract):
     """What a third party has promised for one promotion.

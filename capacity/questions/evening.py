@@ -1,7 +1,6 @@
 """The evening: how the promotion runs, whether a change may go out."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,6 @@ if TYPE_CHECKING:
     from capacity.operations import Exemption, FreezeAnswer
     from capacity.operations.book import ChangeKind
     from capacity.tracking import Tracker
-
-
-UNTIL = "until "
-"""How the text of an exception begins: when it ends stands behind."""
 
 
 def follow_promotion(ws: Workspace, promotion_id: str, *, url: str | None = None, replay: bool = False) -> "Tracker":
@@ -91,22 +86,21 @@ def may_change(
 
     if service is not None:
         ws.services[service]
-    frozen = [p for p in ws.promotions.values() if p.freeze and p.freeze.starts_at <= at < p.freeze.ends_at]
+    frozen = [p for p in ws.promotions.values() if p.freeze and p.freeze.holds_at(at)]
     exemptions = [one for promotion in frozen for one in _exemptions(ws, promotion.id)]
     return check_freeze(ws.promotions, ws.operations, exemptions, at=at, service=service, kind=kind)
 
 
 def _exemptions(ws: Workspace, promotion_id: str) -> "Iterator[Exemption]":
+    from capacity.journal import exception_terms
     from capacity.operations import Exemption
 
     for entry in ws.journal(promotion_id).of_kind("exception"):
-        until, reason = entry.at, entry.text
-        if entry.text.startswith(UNTIL):
-            says, _, reason = entry.text.removeprefix(UNTIL).partition(", ")
-            with suppress(ValueError):
-                moment = datetime.fromisoformat(says)
-                until = moment if moment.tzinfo is not None else moment.replace(tzinfo=entry.at.tzinfo)
-        yield Exemption(entry.id, promotion_id, entry.service, entry.who or "somebody", entry.at, until, reason)
+        terms = exception_terms(entry)
+        if terms.until is not None:
+            yield Exemption(
+                entry.id, promotion_id, entry.service, entry.who or "", entry.at, terms.until, terms.reason, terms.kind
+            )
 
 
 def sign_exception(
@@ -122,14 +116,14 @@ def sign_exception(
     InputError
         If who signs may not, or nobody may.
     """
-    from capacity.journal import append_entry, new_entry
+    from capacity.journal import Terms, append_entry, new_entry
     from capacity.operations import check_exception
 
     if service is not None:
         ws.services[service]
     promotion = ws.promotions[promotion_id]
     check_exception(ws.operations, promotion, who=who, at=at, until=until, reason=reason, kind=kind)
-    text = f"{UNTIL}{until.isoformat()}, {kind}: {reason}"
+    text = Terms(until, kind, reason).to_text()
     entry = new_entry("exception", text, timezone=ws.settings.timezone, at=at, service=service, who=who)
     append_entry(ws.journal_path(promotion_id), entry)
     return entry

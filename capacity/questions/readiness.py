@@ -119,7 +119,17 @@ def check_readiness(ws: Workspace, promotion_id: str, *, on_step: Callable[[str]
     )  # fmt: skip
 
 
-def held_drills(ws: Workspace, promotion_id: str) -> frozenset[str]:
-    """Return the names of the drills that a promotion's journal says were held: ``ref``, or the text up to a colon."""
+def held_drills(ws: Workspace, promotion_id: str) -> dict[str, str]:
+    """Return how the drills went that a promotion's journal says were held: ``passed``, ``failed`` or ``unknown``.
+
+    A drill's name is the entry's ``ref``, or its text up to a colon; of one held again the last time counts.
+    """
+    from capacity.retrospective.findings import drill_outcome
+
     drills = ws.journal(promotion_id).of_kind("drill")
-    return frozenset(name for entry in drills for name in (entry.ref, entry.text.partition(":")[0]) if name)
+    return {
+        name: drill_outcome(entry.text)
+        for entry in drills
+        for name in (entry.ref, entry.text.partition(":")[0])
+        if name
+    }

@@ -110,11 +110,16 @@ class Workspace:
     @cached_property
     def operations(self) -> "Operations":
         """Change rules, roster, meetings, escalation and drills; empty when there is no file."""
-        from capacity.operations import Operations, parse_operations
+        from capacity.operations import Operations, find_unknown, parse_operations
 
         if not (self.directory / OPERATIONS_FILE).is_file():
             return Operations()
-        return parse_operations(self._read(OPERATIONS_FILE), timezone=self.settings.timezone, where=OPERATIONS_FILE)
+        text = self._read(OPERATIONS_FILE)
+        found = parse_operations(text, timezone=self.settings.timezone, where=OPERATIONS_FILE)
+        problems = find_unknown(found, text, services=self.services, where=OPERATIONS_FILE)
+        if problems:
+            raise InputError(f"{OPERATIONS_FILE} names services that are none", problems=problems)
+        return found
 
     # --------------------------------------------------------------- evidence
 

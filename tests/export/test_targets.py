@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import yaml
 from capacity.errors import NotCoveredError, UsageError
 from capacity.export import TARGETS, Source, make_export
 from capacity.export.icalendar import find_events
+from capacity.operations import parse_operations
 from tests.export.sources import HOSTILE, hostile_source, with_document
 from tests.export.traffic import backend
 from tests.real_programs import openmetrics, real_package, real_program, running_prometheus
@@ -178,7 +180,7 @@ def test_a_calendar_program_reads_what_was_written(sample_source: Source, which:
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
     calendar = Calendar.from_ical(text)
     read = {
-        (str(one["summary"]), one["dtstart"].dt.timestamp(), one["dtend"].dt.timestamp())
+        (str(one["summary"]), one["dtstart"].dt.timestamp(), one.get("dtend", one["dtstart"]).dt.timestamp())
         for one in calendar.walk("VEVENT")
     }
     meant = {(one.name, one.starts_at.timestamp(), one.ends_at.timestamp()) for one in find_events(source)}
@@ -186,6 +188,47 @@ def test_a_calendar_program_reads_what_was_written(sample_source: Source, which:
     identities = [str(one["uid"]) for one in calendar.walk("VEVENT")]
     assert len(set(identities)) == len(identities)
     assert str(calendar["x-capacity-plan-signature"]) == source.signature
+
+
+BOOK = """
+roster:
+  - {person: ann, role: lead, starts_at: 2026-11-10T08:00, ends_at: 2026-11-10T20:00}
+  - {person: ann, role: lead, starts_at: 2026-11-10T08:00, ends_at: 2026-11-10T22:00}
+meetings: [{name: weekly, weekday: tuesday, at: "10:00", first: 2026-10-22, last: 2026-11-10}]
+war_room: {place: room 301, opens_at: 2026-11-10T18:00, closes_at: 2026-11-12T01:00}
+drills: [{name: zone, failure: zone-loss, due: 2026-10-30}]
+"""
+
+
+def test_an_event_that_moves_stays_the_same_and_one_without_length_has_no_end(sample_source: Source) -> None:
+    from icalendar import Calendar
+
+    def events(source: Source) -> dict[str, dict[str, Any]]:
+        text = make_export(source, "icalendar").files["promotion.ics"]
+        return {str(one["uid"]): one for one in Calendar.from_ical(text).walk("VEVENT")}
+
+    late = timedelta(minutes=30)
+    book = parse_operations(BOOK, timezone="Asia/Shanghai")
+    roster = [one.model_copy(update={"ends_at": one.ends_at + late}) for one in book.roster]
+    drills = [one.model_copy(update={"due": one.due + timedelta(days=1)}) for one in book.drills]
+    at = "2026-11-07T20:00:00+08:00"
+    step = {"start_at": at, "ready_by": at, "instances": 99}
+    checkout = {**sample_source.document["services"]["checkout"], "scale_schedule": [step]}
+    services = {**sample_source.document["services"], "checkout": checkout}
+    before = events(with_document(replace(sample_source, operations=book), services=services))
+    moved = replace(sample_source, operations=book.model_copy(update={"roster": roster, "drills": drills}))
+    after = events(with_document(moved, services=services))
+    assert set(before) == set(after)
+    changed = {str(before[uid]["summary"]).split(":")[0] for uid in before if before[uid] != after[uid]}
+    assert changed == {"On duty", "Drill"}
+    said = [f"{one['summary']} {one['dtstart'].dt.isoformat()}" for one in before.values()]
+    for meets in ("2026-10-27", "2026-11-03", "2026-11-10"):
+        assert said.count(f"weekly {meets}T10:00:00+08:00") == 1
+    assert sum(one.startswith("weekly ") for one in said) == 3
+    assert said.count("On duty: ann, lead 2026-11-10T08:00:00+08:00") == 2  # booked twice: two events all the same
+    assert "War room: room 301 2026-11-10T18:00:00+08:00" in said
+    (scale,) = [one for one in after.values() if one["summary"] == "Scale checkout to 99"]
+    assert "dtend" not in scale
 
 
 # ----------------------------------------------------------------- drills

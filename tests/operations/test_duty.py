@@ -1,6 +1,8 @@
 """Is somebody there: gaps and double bookings against a count of every quarter of an hour."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -8,10 +10,11 @@ from hypothesis import strategies as st
 
 from capacity.catalog import parse_services
 from capacity.errors import InputError
-from capacity.operations import parse_operations
+from capacity.operations import Operations, parse_operations
 from capacity.operations.book import Shift
 from capacity.operations.duty import find_double_bookings, find_gaps, open_items
 from capacity.promotion import parse_promotions
+from capacity.workspace import Workspace
 
 START = datetime(2026, 11, 10, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -48,6 +51,34 @@ def test_double_bookings_are_all_overlaps_of_one_person(roster: list[Shift]) -> 
     assert len(found) == pairs
 
 
+BERLIN = ZoneInfo("Europe/Berlin")
+NIGHT = datetime(2026, 10, 24, 23, tzinfo=UTC)  # clocks are put back at 01:00 UTC
+
+
+def at_night(minutes: int) -> datetime:
+    return (NIGHT + timedelta(minutes=minutes)).astimezone(BERLIN)
+
+
+@given(
+    spans=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 12), st.sampled_from("ab")), max_size=4),
+    wanted=st.integers(1, 2),
+)
+def test_the_hour_that_comes_twice_is_two_hours(spans: list[tuple[int, int, str]], wanted: int) -> None:
+    roster = [
+        Shift(person=who, role="duty", starts_at=at_night(15 * begin), ends_at=at_night(15 * (begin + length)))
+        for begin, length, who in spans
+    ]
+    gaps = find_gaps(roster, at_night(0), at_night(15 * 24), wanted=wanted)
+    for quarter in range(24):
+        there = len({who for begin, length, who in spans if begin <= quarter < begin + length})
+        moment = NIGHT + quarter * QUARTER
+        inside = [g for g in gaps if g.starts_at.astimezone(UTC) <= moment < g.ends_at.astimezone(UTC)]
+        assert bool(inside) == (there < wanted)
+        on_call = Operations().model_copy(update={"roster": roster}).on_call(at_night(15 * quarter))
+        expected = [who for begin, length, who in spans if begin <= quarter < begin + length]
+        assert on_call == ", ".join(expected)
+
+
 def test_what_is_open_is_listed_with_owner_and_day() -> None:
     promotions = parse_promotions(
         "- {id: p, kind: x, starts_at: 2026-11-10T20:00, ends_at: 2026-11-12T00:00,\n"
@@ -67,11 +98,17 @@ roster:
 drills:
   - {name: zone, failure: zone-loss, due: 2026-11-01, owner: sre}
   - {name: done, failure: zone-loss, due: 2026-11-01}
+  - {name: bad, failure: zone-loss, due: 2026-11-01, owner: a}
+  - {name: mute, failure: zone-loss, due: 2026-11-01, owner: b}
 third_parties: [{name: bank, flood_control: limit, fallback: later}]
 """,
         timezone="UTC",
     )
-    items = list(open_items(book, promotions["p"], services=services, held={"done"}))
+    items = list(
+        open_items(
+            book, promotions["p"], services=services, held={"done": "passed", "bad": "failed", "mute": "unknown"}
+        )
+    )
     says = {(item.kind, item.service, item.owner): item.says for item in items}
     texts = " | ".join(item.says for item in items)
     assert "nobody is on duty from 2026-11-11T10:00+00:00 to 2026-11-11T12:00+00:00" in texts
@@ -81,8 +118,23 @@ third_parties: [{name: bank, flood_control: limit, fallback: later}]
     assert "nobody is named to escalate to" in texts
     assert says["drill", "", "sre"] == "practise zone (zone-loss)"
     assert says["third_party", "pay", "finance"] == "without an SLA (max_qps), flood control, a fallback"
-    assert sum(item.kind == "drill" for item in items) == 1
+    assert says["drill", "", "a"] == "practise bad (zone-loss) again: it failed"
+    assert says["drill", "", "b"].startswith("practise mute (zone-loss), or write down how it went")
+    assert sum(item.kind == "drill" for item in items) == 3
     assert sum(item.kind == "third_party" for item in items) == 1
+
+
+def test_services_that_are_none_are_said_with_their_lines(sample_copy: Path) -> None:
+    path = sample_copy / "data" / "operations.yaml"
+    drill = "- {name: a, failure: f, service: x, due: 2026-11-01}"
+    path.write_text(f"freeze:\n  services: [checkout, chekout]\ndrills:\n{drill}\n")
+    with pytest.raises(InputError) as caught:
+        _ = Workspace(sample_copy).operations
+    told = str(caught.value)
+    assert "operations.yaml:2 freeze.services[1]: got 'chekout'" in told
+    assert "did you mean 'checkout'" in told
+    assert "operations.yaml:4 drills[0].service: got 'x'" in told
+    assert told.count("expected a service") == 2
 
 
 def test_every_problem_of_the_file_is_listed_at_once() -> None:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capacity.catalog import parse_services
 from capacity.cli.main import run
 from capacity.flow import plan_promotion
-from capacity.operations import Runbook, make_runbooks, runbook_files, weave
+from capacity.operations import Operations, Runbook, make_runbooks, runbook_files, weave
 from capacity.workspace import Workspace
 
 ID = "2026-double11"
@@ -81,6 +82,24 @@ def test_names_that_would_be_markup_stay_names(planned: tuple[Workspace, dict[st
         assert "<script>" not in text
         assert text.count("<!-- capacity:end -->") == len(book.blocks)
         assert weave(book, text).text == text
+
+
+def test_a_hostile_path_is_no_markup_and_gaps_are_named() -> None:
+    evil = "buy <script> <!-- capacity:end -->"
+    words = f"""
+- {{name: shop, tier: core, critical_paths: ["{evil}"], calls: [{{to: bank}}]}}
+- {{name: bank, tier: core, third_party: true}}
+"""
+    plan = {"promotion": "2026 x; rm", "services": {"shop": {}, "bank": {}}, "degradation": []}
+    services = parse_services(words)
+    texts = [weave(book, None).text for book in make_runbooks(plan, services, Operations())]
+    assert all("<script>" not in text and text.count("<!-- capacity:end -->") == 6 for text in texts)
+    assert "`capacity track '2026 x; rm'`" in texts[0]
+    gaps = next(text for text in texts if "Third party" in text)
+    for says in ("No SLA is known", "whom to call is not written down", "**none is written down**"):
+        assert says in gaps
+    told = make_runbooks(plan, services, Operations(), contacts={"bank": "duty line"})
+    assert any("call duty line" in book.blocks["first five minutes"] for book in told)
 
 
 def test_the_command_writes_and_keeps(sample_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
