@@ -52,7 +52,7 @@ def judge(seed: int) -> pd.DataFrame:
     from capacity.peaks import forecast_peaks
     from capacity.tracking import learn_misfit
     from capacity.tracking.paths import follow_futures
-    from capacity.tracking.update import update_peaks
+    from capacity.tracking.update import settle_levels, update_peaks
     from capacity.workspace import Workspace, create_workspace
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -74,9 +74,9 @@ def judge(seed: int) -> pd.DataFrame:
         rest = rows[(rows["ts"] >= now) & (rows["ts"] < phase.ends_at)].groupby("service")["peak_qps"].max()
         seen, true = (part.reindex(list(paths.services)).to_numpy(float) for part in (last, rest))
         before = paths.remaining_peak(at_s)[:, number]
-        after_ = update_peaks(
-            paths.level(at_s - 600, at_s), before, seen, misfit=misfit.spread[phase.name], seed=int(at_s) % 2**32
-        )
+        ratio, weight = misfit.ratio_of(phase.name, paths.services)
+        level = settle_levels(paths.level(at_s - 600, at_s), before, ratio, weight=weight)
+        after_ = update_peaks(level, before, seen, misfit=misfit.spread[phase.name], seed=int(at_s) % 2**32)
         for said, futures in (("the plan", before), ("with the first minutes", after_)):
             low, middle, high = np.quantile(futures, [0.05, 0.5, 0.95], axis=0)
             table = pd.DataFrame({"service": paths.services, "true": true, "low": low, "middle": middle, "high": high})

@@ -104,7 +104,11 @@ def check_readiness(ws: Workspace, promotion_id: str, *, on_step: Callable[[str]
     services = ws.services.for_promotion(promotion)
     gaps = evaluate(services, tests=ws.load_tests(), plan=plan).gaps
     before = ws.promotions.before(promotion.starts_at)
-    actions = [action for name in before for action in journal_actions(ws.journal(name))]
+    written = [action for name in before for action in journal_actions(ws.journal(name))]
+    reviews = [review for name in before if (review := ws.kept_review(name)) is not None]
+    kept = [action for review in reviews for action in review.actions]
+    known = {action.text for action in written}
+    actions = [*written, *(action for action in kept if action.text not in known)]
     on_step("Planning load tests")
     try:
         tests = next_load_tests(ws, promotion_id)

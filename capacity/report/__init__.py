@@ -29,6 +29,7 @@ from capacity.report.narrate import (
 )
 from capacity.report.prune import Pruned, prune_reports
 from capacity.report.records import Record, list_records
+from capacity.report.review import review_earlier, review_outcomes, review_tactics, tactics_at_hand
 from capacity.report.run import ReportRun, run_reports
 from capacity.report.schedule import Due, Schedule, find_due, read_schedule
 from capacity.report.shelf import REPORTS, Parameter, check_parameters, read_parameters
@@ -93,6 +94,9 @@ __all__ = [
     "readiness_verdict",
     "record",
     "rehearsal_verdict",
+    "review_earlier",
+    "review_outcomes",
+    "review_tactics",
     "review_verdict",
     "run_due",
     "run_reports",
@@ -100,6 +104,7 @@ __all__ = [
     "sentences",
     "show_each",
     "table",
+    "tactics_at_hand",
     "tracking_status",
     "tracking_verdict",
     "what_narrows",

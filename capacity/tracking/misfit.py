@@ -1,12 +1,13 @@
 """How far the peak to come strays from what the last minutes say, learnt from past promotions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from capacity.promotion import Phase, Promotion
 
@@ -34,10 +35,23 @@ class Misfit:
         Standard deviation by phase.
     why : mapping of str to str
         What each rests on.
+    ratio : mapping of str to Series
+        By phase: the mean of that log by service.
+    weight : mapping of str to float
+        By phase: how far it is believed, from 0 (no promotion compares) toward 1.
     """
 
     spread: Mapping[str, float]
     why: Mapping[str, str]
+    ratio: Mapping[str, "pd.Series[float]"] = field(default_factory=dict)
+    weight: Mapping[str, float] = field(default_factory=dict)
+
+    def ratio_of(self, phase: str, services: Sequence[str]) -> tuple[NDArray[np.float64], float]:
+        """Return the mean log ratio of services in a phase, NaN where unknown, and how far it is believed."""
+        known = self.ratio.get(phase)
+        if known is None:
+            return np.full(len(services), np.nan), 0.0
+        return np.asarray(known.reindex(list(services)).to_numpy(dtype=float)), self.weight.get(phase, 0.0)
 
 
 def learn_misfit(traffic: "Traffic", promotion: Promotion, past: Sequence[Promotion]) -> Misfit:
@@ -56,15 +70,19 @@ def learn_misfit(traffic: "Traffic", promotion: Promotion, past: Sequence[Promot
         Those before it, of any kind.
     """
     ratios = [(one, found) for one in past if (found := _log_ratios(traffic, one)) is not None]
-    spread, why = {}, {}
+    spread, why, ratio, believed = {}, {}, {}, {}
     for phase in promotion.phases:
         alike = [(one.kind, by_phase[phase.name]) for one, by_phase in ratios if _comparable(one, promotion, phase)]
         variance, freedom = _between(alike)
         weight = freedom + _WEIGHT
         spread[phase.name] = float(np.sqrt((freedom * variance + _WEIGHT * UNKNOWN**2) / weight))
+        own = [values for kind, values in alike if kind == promotion.kind] or [values for _, values in alike]
+        if own:
+            ratio[phase.name] = pd.concat(own, axis=1).mean(axis=1)
+            believed[phase.name] = len(own) / (len(own) + _WEIGHT)
         source = f"{len(alike)} past promotions" if freedom else "no two past promotions of one kind that compare"
         why[phase.name] = f"{source}: the peak to come strays {100 * spread[phase.name]:.0f} % from the last minutes"
-    return Misfit(spread, why)
+    return Misfit(spread, why, ratio, believed)
 
 
 def _comparable(past: Promotion, promotion: Promotion, phase: Phase) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.tracking.paths import BLOCK_MIN, Paths
-from capacity.tracking.update import update_peaks
+from capacity.tracking.update import settle_levels, update_peaks
 
 Floats = NDArray[np.float64]
 BAND = (0.05, 0.5, 0.95)
@@ -42,7 +42,13 @@ class Projection:
 
 
 def project(
-    paths: Paths, seen_qps: Floats, *, window_s: tuple[float, float], misfit: float, limit_qps: Floats
+    paths: Paths,
+    seen_qps: Floats,
+    *,
+    window_s: tuple[float, float],
+    misfit: float,
+    limit_qps: Floats,
+    ratio: tuple[Floats, float] | None = None,
 ) -> Projection:
     """Project the peak to come from the last minutes.
 
@@ -58,11 +64,15 @@ def project(
         See `capacity.tracking.misfit`, of the running phase.
     limit_qps : ndarray, shape (service,)
         Infinite where there is none.
+    ratio
+        Mean log of peak ÷ level in past promotions by service, and how far it is believed; see `settle_levels`.
     """
     level = paths.level(*window_s)
     before = paths.remaining_peak(window_s[1])
-    after = update_peaks(level, before, seen_qps, misfit=misfit, seed=int(window_s[1]) % 2**32)
     phase = int(paths.phase[paths.block_at(window_s[1])])
+    if ratio is not None and phase >= 0:
+        level = settle_levels(level, before[:, phase], ratio[0], weight=ratio[1])
+    after = update_peaks(level, before, seen_qps, misfit=misfit, seed=int(window_s[1]) % 2**32)
     rest = _highest(after)
     none = np.full((len(BAND), level.shape[1]), np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):

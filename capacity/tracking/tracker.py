@@ -24,6 +24,7 @@ from capacity.tracking.whom import Contacts
 if TYPE_CHECKING:
     from capacity.journal import Journal
 
+_AROUND = (timedelta(minutes=WINDOW_MIN - 2), timedelta(minutes=WINDOW_MIN + 10))
 _OVERLAP_MIN = 3  # asked again with every poll: late scrapes change the last minutes
 
 
@@ -97,6 +98,7 @@ class Tracker:
             window_s=(window[0], window[1]),
             misfit=self.misfit.spread.get(phase or "", max(self.misfit.spread.values())),
             limit_qps=np.nan_to_num(limits, nan=np.inf),
+            ratio=self._ratio(phase, now),
         )
         situation = Situation(
             now=now, phase=phase, plan=self.plan.document, services=self.services, promotion=self.promotion,
@@ -149,6 +151,13 @@ class Tracker:
     def _phase(self, now: datetime) -> str | None:
         inside = [one.name for one in self.promotion.phases if one.starts_at <= now < one.ends_at]
         return inside[0] if inside else None
+
+    def _ratio(self, phase: str | None, now: datetime) -> tuple[NDArray[np.float64], float] | None:
+        """Return how peaks stood to the minutes before them, around the tenth minute of a phase alone."""
+        begun = next((one.starts_at for one in self.promotion.phases if one.name == phase), None)
+        if phase is None or begun is None or not _AROUND[0] <= now - begun <= _AROUND[1]:
+            return None
+        return self.misfit.ratio_of(phase, self.paths.services)
 
     def _planned(self, key: str) -> NDArray[np.float64]:
         entries: Mapping[str, Any] = self.plan.document["services"]

@@ -18,6 +18,27 @@ Floats = NDArray[np.float64]
 _LEAST = 1e-9
 
 
+def settle_levels(level_qps: Floats, peak_qps: Floats, ratio: Floats, *, weight: float) -> Floats:
+    """Move the futures' levels so that peak ÷ level is, on average, what past promotions had.
+
+    The plan's shape of a few minutes is a mean of few promotions; how a peak stands to the minutes before it was seen
+    in each of them.
+
+    Parameters
+    ----------
+    level_qps, peak_qps : ndarray, shape (future, service)
+        Of the minutes that were seen, and of those to come in the phase.
+    ratio : ndarray, shape (service,)
+        Mean log of peak ÷ level in past promotions; NaN: nothing moves.
+    weight : float
+        How far it is believed, 0 to 1.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        own = np.log(peak_qps / level_qps).mean(0)
+        shift = weight * (ratio - own)
+    return np.asarray(level_qps * np.exp(-np.where(np.isfinite(shift), shift, 0.0)))
+
+
 def update_peaks(level_qps: Floats, peak_qps: Floats, seen_qps: Floats, *, misfit: float, seed: int) -> Floats:
     """Move the futures' peaks by what was seen.
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from capacity.operations import Operations, Runbook, Woven
     from capacity.plan import Plan
     from capacity.rehearsal import Rehearsal
+    from capacity.retrospective import Filled, Review
     from capacity.workspace.exports import Written
 
 
@@ -343,6 +344,30 @@ class Workspace:
             if woven.text != there:
                 write_text(path, woven.text)
         return found
+
+    def kept_review(self, promotion: str) -> "Filled | None":
+        """Return what people filled in, what worked and what was left to do; None when nothing is kept."""
+        from capacity.retrospective import parse_filled
+
+        path = self._review_path(promotion)
+        if not path.is_file() or (self._as_of is not None and self.promotions[promotion].ends_at.date() >= self._as_of):
+            return None
+        name = path.relative_to(self.directory).as_posix()
+        return parse_filled(read_text(path, name=name), where=name)
+
+    def keep_review(self, review: "Review") -> Path:
+        """Write what worked and what is left to do to ``data/reviews/ID.yaml``; what people filled in there stays."""
+        from capacity.retrospective import Filled, find_tactics, write_filled
+
+        promotion = review.promotion.id
+        tactics = list(find_tactics(review, self.journal(promotion)))
+        there = self.kept_review(promotion) or Filled()
+        path = self._review_path(promotion)
+        write_text(path, write_filled(there.model_copy(update={"tactics": tactics, "actions": list(review.actions)})))
+        return path
+
+    def _review_path(self, promotion: str) -> Path:
+        return self.directory / "data" / "reviews" / f"{self.promotions[promotion].slug}.yaml"
 
     def learn(self, lessons: Lessons) -> Path:
         """Add a review's lessons to ``data/lessons.yaml``; those of the same promotion are replaced."""
