@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.journal import Journal, Terms, changes_within, exception_terms, new_entry
+from capacity.journal import Journal, Terms, changes_within, exception_terms, format_entry, new_entry, parse_journal
 from capacity.journal.entry import Entry
 
 START = datetime(2026, 11, 8, tzinfo=UTC)
@@ -58,6 +58,13 @@ def test_windows_cover_what_an_enumeration_says(
         any(of in (None, service) and first <= hour < first + hours for of, first, hours in signed)
         for service, hour in changed
     ]
+
+
+def test_the_hour_that_comes_twice_is_read_in_its_order() -> None:
+    times = ("2026-10-25T02:50+02:00", "2026-10-25T02:10+01:00", "2026-10-25T02:40+01:00")
+    lines = [format_entry(new_entry("note", at, at=at, timezone="Europe/Berlin")) for at in reversed(times)]
+    journal = parse_journal("\n".join(lines).encode(), timezone="Europe/Berlin")
+    assert tuple(entry.text for entry in journal) == times
 
 
 @given(text=st.text(st.characters(codec="utf-8"), max_size=60))

@@ -30,6 +30,7 @@ def runbooks(ws: "Workspace", promotion: str, as_json: bool) -> None:
     notes += [
         f"{name}: the end of {part} is missing; it is left as it is" for name, one in woven.items() for part in one.torn
     ]
+    notes += [f"{name} belongs to no path or service any more: its numbers are old" for name in ws.old_runbooks(books)]
     if as_json:
         print_json("runbooks", {"files": [f"data/runbooks/{name}" for name in woven], "notes": notes})
         return

@@ -4,7 +4,7 @@ import fcntl
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 from zoneinfo import ZoneInfo
@@ -137,7 +137,7 @@ def _apply_corrections(
         if root[entry.id] in standing:
             superseded.append(standing[root[entry.id]])
         standing[root[entry.id]] = replace(entry, id=root[entry.id])
-    return tuple(sorted(standing.values(), key=lambda entry: entry.at)), tuple(superseded)
+    return tuple(sorted(standing.values(), key=lambda entry: entry.at.astimezone(UTC))), tuple(superseded)
 
 
 def parse_line(text: str, place: str) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ from capacity.operations.freeze import Exemption, FreezeAnswer, check_exception,
 from capacity.operations.known import find_unknown
 from capacity.operations.readiness import Item, Readiness, check_readiness
 from capacity.operations.runbook import Runbook, make_runbooks, runbook_files
-from capacity.operations.weaving import Woven, weave
+from capacity.operations.weaving import Woven, has_generated, weave
 
 __all__ = [
     "AuditFinding",
@@ -23,6 +23,7 @@ __all__ = [
     "check_freeze",
     "check_readiness",
     "find_unknown",
+    "has_generated",
     "make_runbooks",
     "parse_operations",
     "runbook_files",

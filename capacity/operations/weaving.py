@@ -58,6 +58,17 @@ def weave(runbook: Runbook, existing: str | None) -> Woven:
     return _renew(runbook, existing)
 
 
+def has_generated(text: str) -> bool:
+    """Tell whether a file holds a generated part.
+
+    Examples
+    --------
+    >>> has_generated(weave(Runbook("a.md", "A", {"trigger": "- one"}), None).text), has_generated("mine")
+    (True, False)
+    """
+    return any(_BEGIN.match(line.strip()) for line in text.split("\n"))
+
+
 def _renew(runbook: Runbook, existing: str) -> Woven:
     lines = existing.split("\n")
     out: list[str] = []

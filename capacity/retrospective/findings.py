@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from capacity.journal import Entry, Journal, changes_within
-from capacity.promotion import Phase, Promotion
+from capacity.promotion import Phase, Promotion, elapsed
 from capacity.retrospective.frames import rows_of
 from capacity.retrospective.incidents import Incident
 
@@ -162,8 +162,8 @@ def check_changes(journal: Journal, promotion: Promotion) -> list[Finding]:
                 _about("freeze_violation", f"changed inside the freeze without exception: {change.text}", change)
             )
             continue
-        if grant.at > change.at:
-            minutes = (grant.at - change.at).total_seconds() / 60.0
+        minutes = elapsed(change.at, grant.at).total_seconds() / 60.0
+        if minutes > 0:
             says = f"changed inside the freeze, excepted only {minutes:.0f} min later: {change.text}"
             found.append(_about("exception_afterwards", says, change))
     return found

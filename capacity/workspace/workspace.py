@@ -369,6 +369,14 @@ class Workspace:
     def _review_path(self, promotion: str) -> Path:
         return self.directory / "data" / "reviews" / f"{self.promotions[promotion].slug}.yaml"
 
+    def old_runbooks(self, runbooks: "Sequence[Runbook]") -> tuple[str, ...]:
+        """Return the files below ``data/runbooks`` with generated parts that none of the runbooks makes anew."""
+        from capacity.operations import has_generated
+
+        made = {book.file for book in runbooks}
+        files = sorted((self.directory / "data" / "runbooks").glob("*.md"))
+        return tuple(p.name for p in files if p.name not in made and has_generated(read_text(p, name=p.name)))
+
     def learn(self, lessons: Lessons) -> Path:
         """Add a review's lessons to ``data/lessons.yaml``; those of the same promotion are replaced."""
         path = self.directory / LESSONS_FILE

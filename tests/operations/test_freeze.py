@@ -220,3 +220,35 @@ def test_overlaps_of_more_than_neighbours_are_found() -> None:
 @pytest.mark.parametrize("at", ["2026-11-10", "0001-01-01T00:00+14:00", "soon", "9999-12-31T23:59-12:00"])
 def test_a_deploy_job_with_a_wrong_time_is_told_so(sample_dir: Path, at: str) -> None:
     assert run(["-w", str(sample_dir), "freeze", "check", "--at", at]) == 2
+
+
+@pytest.mark.parametrize(
+    ("who", "of_kind", "says"),
+    [("bob", "release", ""), ("bob", "hot_fix", "ask ann"), ("bob", "", "ask ann"), ("eve", "release", "eve may not")],
+)
+def test_an_exception_is_for_its_kind_and_of_who_may(
+    promotions: Promotions, rules: Operations, who: str, of_kind: str, says: str
+) -> None:
+    signed = [Exemption("x", "a", None, who, START, START + timedelta(hours=2), "r", of_kind)]
+    answer = check_freeze(promotions, rules, signed, at=START + timedelta(hours=1), service="s")
+    assert answer.allowed == (says == "")
+    assert says in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "wrong"),
+    [
+        ("2026-10-25T02:30+02:00", "2026-10-27T00:00+01:00", "clock change repeats"),
+        ("2026-10-20T00:00+02:00", "2026-10-25T02:30+01:00", "clock change repeats"),
+        ("2026-10-20T00:00+02:00", "2026-10-25T03:30+01:00", ""),
+        ("2026-03-20T00:00+01:00", "2026-03-29T03:30+02:00", ""),
+        ("2026-12-30T00:00+01:00", "2027-01-02T00:00+01:00", "crosses New Year"),
+    ],
+)
+def test_patterns_without_a_year_that_are_not_one_window(start: str, end: str, wrong: str) -> None:
+    window = {"starts_at": start, "ends_at": end}
+    text = f"- {{id: a, kind: x, starts_at: {start}, ends_at: {end}, freeze: {json.dumps(window)}}}"
+    found = audit_freezes(parse_promotions(text, timezone="Europe/Berlin"), Operations(), core=()).findings
+    told = [one.says for one in found if one.kind == "not_one_window"]
+    assert bool(told) == bool(wrong)
+    assert all(wrong in one for one in told)

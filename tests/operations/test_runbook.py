@@ -113,3 +113,9 @@ def test_the_command_writes_and_keeps(sample_copy: Path, capsys: pytest.CaptureF
     assert run(["-w", str(sample_copy), "runbooks", ID]) == 0
     assert "path-buy.md: first five minutes was changed by hand and is kept" in capsys.readouterr().out
     assert path.read_text() == mine
+    path.with_name("path-gone.md").write_text(weave(Runbook("path-gone.md", "Gone", {"trigger": "- old"}), None).text)
+    path.with_name("our-notes.md").write_text("Only ours.")
+    assert run(["-w", str(sample_copy), "runbooks", ID]) == 0
+    said = capsys.readouterr().out
+    assert "path-gone.md belongs to no path or service any more" in said
+    assert "our-notes.md" not in said
