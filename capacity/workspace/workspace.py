@@ -1,19 +1,20 @@
 """The folder of a company: settings, words, tables, plans, journal and lessons, as known before one day."""
 
 import hashlib
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capacity.catalog import Catalog, parse_services
 from capacity.document import read_text, write_text
-from capacity.errors import InputError, UsageError
+from capacity.errors import InputError
 from capacity.lessons import Lessons, parse_lessons
 from capacity.promotion import Promotions, parse_promotions
 from capacity.settings import Risk, Settings, parse_settings
+from capacity.workspace.keeping import Keeps
 from capacity.workspace.plans import PlanShelf
+from capacity.workspace.taking_in import TakesIn, read_day
 from capacity.workspace.template import (
     LESSONS_FILE,
     OPERATIONS_FILE,
@@ -25,20 +26,15 @@ from capacity.workspace.template import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from capacity.export import Export
-    from capacity.history import DailyActivity, IngestReport, Store, Traffic
-    from capacity.history.access_log import AccessLogReport, ServiceRule
-    from capacity.history.prometheus import Prometheus
+    from capacity.history import DailyActivity, Store, Traffic
     from capacity.journal import Journal
     from capacity.loadtest import LoadTests
-    from capacity.operations import Operations, Runbook, Woven
+    from capacity.operations import Operations
     from capacity.plan import Plan
     from capacity.rehearsal import Rehearsal
-    from capacity.retrospective import Filled, Review
-    from capacity.workspace.exports import Written
 
 
-class Workspace:
+class Workspace(TakesIn, Keeps):
     """A company's folder, as it was known before ``as_of``.
 
     Parameters
@@ -69,7 +65,7 @@ class Workspace:
                 f"{self.directory} is not a workspace: it holds no {SETTINGS_FILE}",
                 remedy=f"make one with: capacity init {self.directory} (add --sample to see one filled)",
             )
-        self._as_of = _read_day(as_of)
+        self._as_of = read_day(as_of)
 
     def __repr__(self) -> str:
         return f"Workspace({str(self.directory)!r}, as_of={self.as_of_text or None!r})"
@@ -199,67 +195,6 @@ class Workspace:
         """Return where a promotion's journal lies."""
         return self.directory / "data" / "journal" / f"{self.promotions[promotion].slug}.jsonl"
 
-    def ingest(self, source: str, *, table: str, timezone: str | None = None) -> "IngestReport":
-        """Check a source against a table's contract and take it in; see :func:`capacity.history.ingest`."""
-        from capacity.history import ingest
-
-        return ingest(
-            source,
-            table=table,
-            workspace_dir=self.directory,
-            timezone=self.settings.timezone,
-            source_timezone=timezone,
-        )
-
-    def ingest_access_log(self, source: str, *, rule: "ServiceRule") -> "AccessLogReport":
-        """Take an access log into ``traffic``; see :func:`capacity.history.access_log.ingest_access_log`."""
-        from capacity.history.access_log import ingest_access_log
-
-        return ingest_access_log(source, rule=rule, workspace_dir=self.directory, timezone=self.settings.timezone)
-
-    def prometheus(self, url: str | None = None) -> "Prometheus":
-        """Return the company's Prometheus, the one of ``capacity.toml`` when none is named.
-
-        Raises
-        ------
-        UsageError
-            If none is known, or its token cannot be read.
-        """
-        from capacity.history.prometheus import Prometheus
-
-        known = url or self.settings.monitoring.url
-        if not known:
-            raise UsageError("no Prometheus is known", remedy=f"put its url under [monitoring] in {SETTINGS_FILE}")
-        return Prometheus.from_environment(known)
-
-    def ingest_prometheus(
-        self, source: str = "prometheus", *, table: str = "traffic", first: date | str | None = None,
-        last: date | str | None = None, step_s: float = 60.0,
-    ) -> "IngestReport":  # fmt: skip
-        """Take days of a Prometheus server into ``traffic``; see :func:`capacity.history.prometheus.ingest_prometheus`.
-
-        Parameters
-        ----------
-        source
-            ``prometheus`` for the one of ``capacity.toml``, or ``prometheus+http://HOST:PORT``.
-        table
-            ``traffic``; nothing else is asked of Prometheus.
-        first, last
-            Local days, both included; a week up to today when left out.
-        step_s
-            Length of an interval.
-        """
-        from capacity.history.prometheus import ingest_prometheus
-
-        if table != "traffic":
-            raise UsageError(f"--as: got {table!r}, expected traffic, which alone Prometheus is asked for")
-        server = self.prometheus(source.removeprefix("prometheus").removeprefix("+"))
-        until = _read_day(last) or datetime.now(self.settings.zone).date()
-        return ingest_prometheus(
-            server, self.settings.monitoring, first=_read_day(first) or until - timedelta(days=6), last=until,
-            workspace_dir=self.directory, timezone=self.settings.timezone, step_s=step_s,
-        )  # fmt: skip
-
     def inputs(self) -> list[dict[str, object]]:
         """Return what everything rests on: ``path`` relative to the workspace, ``sha256`` and ``rows``."""
         data = self.directory / "data"
@@ -317,66 +252,6 @@ class Workspace:
         self._shelf(plan.promotion_id).save(plan, rehearsal, approved_by=approved_by)
         return plan
 
-    def write_export(self, export: "Export", *, folder: Path | None = None, force: bool = False) -> "Written":
-        """Write an export with the difference to the one before, into ``exports/ID/TARGET`` when not said where.
-
-        Raises
-        ------
-        InputError
-            If files there were changed by hand and not ``force``; nothing is written then.
-        """
-        from capacity.workspace.exports import write_export
-
-        promotion = self.promotions[export.plan["promotion"]]
-        home = folder or self.directory / "exports" / promotion.slug / export.target
-        return write_export(home, export, force=force)
-
-    def write_runbooks(self, runbooks: "Sequence[Runbook]") -> "dict[str, Woven]":
-        """Write runbooks below ``data/runbooks``, parts that a person changed kept; return what became of each file."""
-        from capacity.operations import weave
-
-        home = self.directory / "data" / "runbooks"
-        found = {}
-        for book in runbooks:
-            path = home / book.file
-            there = read_text(path, name=book.file) if path.is_file() else None
-            woven = found[book.file] = weave(book, there)
-            if woven.text != there:
-                write_text(path, woven.text)
-        return found
-
-    def kept_review(self, promotion: str) -> "Filled | None":
-        """Return what people filled in, what worked and what was left to do; None when nothing is kept."""
-        from capacity.retrospective import parse_filled
-
-        path = self._review_path(promotion)
-        if not path.is_file() or (self._as_of is not None and self.promotions[promotion].ends_at.date() >= self._as_of):
-            return None
-        name = path.relative_to(self.directory).as_posix()
-        return parse_filled(read_text(path, name=name), where=name)
-
-    def keep_review(self, review: "Review") -> Path:
-        """Write what worked and what is left to do to ``data/reviews/ID.yaml``; what people filled in there stays."""
-        from capacity.retrospective import Filled, find_tactics, write_filled
-
-        promotion = review.promotion.id
-        tactics = list(find_tactics(review, self.journal(promotion)))
-        there = self.kept_review(promotion) or Filled()
-        path = self._review_path(promotion)
-        write_text(path, write_filled(there.model_copy(update={"tactics": tactics, "actions": list(review.actions)})))
-        return path
-
-    def _review_path(self, promotion: str) -> Path:
-        return self.directory / "data" / "reviews" / f"{self.promotions[promotion].slug}.yaml"
-
-    def old_runbooks(self, runbooks: "Sequence[Runbook]") -> tuple[str, ...]:
-        """Return the files below ``data/runbooks`` with generated parts that none of the runbooks makes anew."""
-        from capacity.operations import has_generated
-
-        made = {book.file for book in runbooks}
-        files = sorted((self.directory / "data" / "runbooks").glob("*.md"))
-        return tuple(p.name for p in files if p.name not in made and has_generated(read_text(p, name=p.name)))
-
     def learn(self, lessons: Lessons) -> Path:
         """Add a review's lessons to ``data/lessons.yaml``; those of the same promotion are replaced."""
         path = self.directory / LESSONS_FILE
@@ -399,18 +274,3 @@ def _find_root(directory: Path) -> Path:
         return directory
     inside_of = [folder for folder in directory.resolve().parents if (folder / SETTINGS_FILE).is_file()]
     return inside_of[0] if inside_of else directory
-
-
-def _read_day(day: date | str | None) -> date | None:
-    if day is None or day == "":
-        return None
-    if isinstance(day, datetime):
-        return day.date()
-    if isinstance(day, date):
-        return day
-    try:
-        return date.fromisoformat(day)
-    except ValueError:
-        raise UsageError(
-            f"as_of: got {day!r}, expected a date such as 2026-10-20", remedy="write the day as YYYY-MM-DD"
-        ) from None
