@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False)
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--from", "source", metavar="SYSTEM", help="With propose: kubernetes or backstage, which wrote FILE.")
+@click.option("--write", is_flag=True, help="With propose: write the difference into data/services.yaml.")
 @click.option("--promotion", metavar="ID", help="Evaluate for this promotion.  [default: the next one]")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="With draft: write it to this file.")
 @click.option(
@@ -22,11 +25,25 @@ if TYPE_CHECKING:
 )
 @common_options
 def services(
-    ws: "Workspace", name: str | None, promotion: str | None, out: Path | None, graph: Path | None, as_json: bool
-) -> None:
-    """Evaluate every service, or NAME: load tests, forecast, capacity, verdict, gaps; or propose them (draft)."""
+    ws: "Workspace", name: str | None, file: Path | None, source: str | None, write: bool, promotion: str | None,
+    out: Path | None, graph: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Evaluate every service, or NAME: load tests, forecast, capacity, verdict, gaps.
+
+    `services draft` proposes the catalogue from ingested traffic and calls; `services propose --from kubernetes FILE`
+    (or backstage) shows what FILE says otherwise than data/services.yaml, as a difference.
+    """
+    from capacity.cli.propose import propose
     from capacity.questions import evaluate_services
 
+    if name == "propose":
+        propose(ws, source, file, write=write, as_json=as_json)
+        return
+    if file is not None or source is not None or write:
+        raise UsageError(
+            "services: FILE, --from and --write go with propose alone",
+            remedy="capacity services propose --from kubernetes FILE",
+        )
     if name == "draft":
         _draft(ws, out, as_json=as_json)
         return
