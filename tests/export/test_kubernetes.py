@@ -91,3 +91,31 @@ def test_every_file_holds_the_signature(sample_source: Source, tmp_path: Path) -
     for text in make_export(sample_source, "kubernetes").files.values():
         assert sample_source.signature in text
     assert not list(tmp_path.iterdir())
+
+
+HPA = "{kind: HorizontalPodAutoscaler, metadata: {name: a}, spec: {minReplicas: 3, scaleTargetRef: {name: a}}}\n---\n"
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ("{kind: PodDisruptionBudget, metadata: {name: a}, spec: {minAvailable: 3}}", "no node could be drained"),
+        ("{kind: ScaledObject, metadata: {name: a}, spec: {scaleTargetRef: {name: a}}}", "keep one of the two"),
+    ],
+)
+def test_what_two_objects_do_to_each_other_is_found(other: str, says: str) -> None:
+    found = check_kubernetes(HPA + other)
+    assert len(found) == 1
+    assert says in str(found[0])
+    assert not check_kubernetes(HPA + other.replace("minAvailable: 3", "minAvailable: 2").replace("name: a", "name: b"))
+
+
+@pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "PodDisruptionBudget", "ScaledObject", "ResourceQuota"])
+@pytest.mark.parametrize("odd", ["x", [1], None, {"y": 1}, True, -1])
+@pytest.mark.parametrize(
+    "key", ["spec", "metadata", "minReplicas", "maxReplicas", "minReplicaCount", "maxReplicaCount", "triggers", "hard"]
+)
+def test_what_people_write_is_no_traceback(kind: str, odd: object, key: str) -> None:
+    spec = {"minReplicas": 1, "maxReplicas": 2, "triggers": [odd], "hard": {"pods": odd}, key: odd}
+    one = {"kind": kind, "metadata": {"name": "a"}, "spec": spec} | ({key: odd} if key in ("spec", "metadata") else {})
+    check_kubernetes(yaml.safe_dump(one) + "---\n" + yaml.safe_dump(cron("many", maxReplicaCount=odd)))
