@@ -19,6 +19,8 @@ _QPS, _ANYONE, _REJECT, _GLOBAL = 1, "default", 0, 1
 _SLOW_RATIO, _ERROR_RATIO = 0, 1
 _SHARE_SLOW = 0.5
 _SYSTEM_CPU = 0.9
+# Of Sentinel's token server, a namespace (ServerFlowConfig.DEFAULT_MAX_ALLOWED_QPS): what is beyond is not judged.
+_SERVER_QPS = 30_000
 
 
 def export_sentinel(source: Source) -> Export:
@@ -42,8 +44,30 @@ def export_sentinel(source: Source) -> Export:
             "Sentinel counts in a sliding second of two halves: up to twice the limit may pass around their edge",
             "flow rules hold each instance's limit, those of callers the instance's part of the edge's",
             "no Sentinel ran on these files here: they are checked against its documented fields and semantics",
+            *_server_warnings(services), *_small_warnings(flow),
         ),
     )  # fmt: skip
+
+
+def _server_warnings(services: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Say that a token server judges only so many requests: the rest falls back, and is not limited together."""
+    asked = sum(float(one["peak_qps"]["q95"]) for one in services.values() if one.get("cluster_limit_qps"))
+    if asked > _SERVER_QPS:
+        yield (
+            f"the cluster rules ask the token server {asked:,.0f} times a second (the peaks' 95th percentile); it "
+            f"judges {_SERVER_QPS:,} a namespace unless maxAllowedQps is raised: raise it, or split the namespace"
+        )
+    yield (
+        "where no token server answers, each instance falls back to the rule's own count, which is the whole cluster's, "
+        "or passes: only the instance's rule holds then"
+    )
+
+
+def _small_warnings(rules: list[dict[str, Any]]) -> Iterator[str]:
+    """Say which limits are too small for Sentinel, which compares whole requests of one second."""
+    for rule in rules:
+        if rule["count"] < 1:
+            yield f"{rule['resource']} from {rule['limitApp']}: {rule['count']:g} a second lets nothing through at all"
 
 
 def _flow(source: Source, services: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

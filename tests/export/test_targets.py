@@ -363,6 +363,19 @@ def test_sentinels_rules_admit_the_limit(sample_source: Source) -> None:
         assert rule["count"] > 0
 
 
+def test_sentinel_says_what_its_server_and_its_seconds_cannot(sample_source: Source) -> None:
+    planned = sample_source.document["services"]
+    small = {
+        name: one | {"instance_limit_qps": 0.4, "peak_qps": one["peak_qps"] | {"q95": 1.0}}
+        for name, one in planned.items()
+    }
+    said = " ".join(make_export(with_document(sample_source, services=small), "sentinel").warnings)
+    assert "home from default: 0.4 a second lets nothing through" in said
+    assert "maxAllowedQps" not in said
+    large = {name: one | {"peak_qps": one["peak_qps"] | {"q95": 40_000.0}} for name, one in planned.items()}
+    assert "maxAllowedQps" in " ".join(make_export(with_document(sample_source, services=large), "sentinel").warnings)
+
+
 # -------------------------------------------------------------- backstage
 
 
