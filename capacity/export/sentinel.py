@@ -58,8 +58,8 @@ def _server_warnings(services: Mapping[str, Mapping[str, Any]]) -> Iterator[str]
             f"judges {_SERVER_QPS:,} a namespace unless maxAllowedQps is raised: raise it, or split the namespace"
         )
     yield (
-        "where no token server answers, each instance falls back to the rule's own count, which is the whole cluster's, "
-        "or passes: only the instance's rule holds then"
+        "where no token server answers, each instance falls back to the rule's own count, which is the whole "
+        "cluster's, or passes: only the instance's rule holds then"
     )
 
 

@@ -43,6 +43,10 @@ def test_the_floor_is_the_plan_and_the_quota_bears_it(sample_source: Source) -> 
 def test_cron_scales_as_scheduled_and_says_that_it_knows_no_year(sample_source: Source, files: dict[str, str]) -> None:
     for one in yaml.safe_load_all(files["keda.yaml"]):
         assert "no year" in one["metadata"]["annotations"]["capacity/origin"]
+        scale_up = one["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleUp"]
+        assert scale_up["policies"][0]["value"] >= max(
+            (int(trigger["metadata"]["desiredReplicas"]) for trigger in one["spec"]["triggers"]), default=0
+        ), "the whole step in one period"
         for trigger in one["spec"]["triggers"]:
             assert isinstance(trigger["metadata"]["desiredReplicas"], str)
             assert trigger["metadata"]["timezone"] == "Asia/Shanghai"
