@@ -109,7 +109,7 @@ def _cluster(services: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, An
 
 
 def _degrade(source: Source) -> Iterator[dict[str, Any]]:
-    for name in source.document["services"]:
+    for name in _optional(source):
         slo = source.services[name].slo
         latency = slo.p99_ms or slo.p95_ms
         if latency:
@@ -124,6 +124,14 @@ def _degrade(source: Source) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
+def _optional(source: Source) -> list[str]:
+    """Return services that only calls which may fail lead to: breaking a circuit to any other stops its callers, too."""
+    calls = [call for one in source.services.values() for call in one.calls if not call.is_async]
+    needed = {call.to for call in calls if call.is_required}
+    spared = {call.to for call in calls} - needed
+    return [name for name in source.document["services"] if name in spared]
+
+
 def _origins(source: Source, services: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
     where = "plan.json services"
     return {
@@ -131,6 +139,6 @@ def _origins(source: Source, services: Mapping[str, Mapping[str, Any]]) -> dict[
         "signature": source.signature,
         "flow": {name: f"{where}.instance_limit_qps {one.get('instance_limit_qps')}" for name, one in services.items()},
         "cluster": {name: f"{where}.cluster_limit_qps {one['cluster_limit_qps']}" for name, one in services.items()},
-        "degrade": "services.yaml slo: half of 10 s slower than promised, or 50 times its errors (10 % at least)",
+        "degrade": "services.yaml slo, of services that no caller needs: half of 10 s slower, or 50 times its errors",
         "system": f"a machine at {_SYSTEM_CPU:.0%} of its CPU takes nothing more",
     }
