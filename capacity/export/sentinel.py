@@ -125,7 +125,7 @@ def _degrade(source: Source) -> Iterator[dict[str, Any]]:
 
 
 def _optional(source: Source) -> list[str]:
-    """Return services that only calls which may fail lead to: breaking a circuit to any other stops its callers, too."""
+    """Return services that only calls which may fail lead to: a circuit broken to any other stops its callers."""
     calls = [call for one in source.services.values() for call in one.calls if not call.is_async]
     needed = {call.to for call in calls if call.is_required}
     spared = {call.to for call in calls} - needed
