@@ -45,7 +45,7 @@ def init(directory: Path, sample: bool, seed: int, debug: bool) -> None:  # noqa
 
 @click.command()
 @click.argument("source")
-@click.option("--as", "table", required=True, help="daily_activity, traffic, calls or access_log.")
+@click.option("--as", "table", required=True, help="daily_activity, traffic, calls, access_log or openmetrics.")
 @click.option(
     "--timezone", default=None, help="Zone of times without an offset in this source, if not the workspace's."
 )
@@ -70,6 +70,8 @@ def ingest(
     For traffic SOURCE may be a Prometheus server: prometheus+http://HOST:PORT, or just prometheus for the one of
     capacity.toml. A token comes from CAPACITY_PROMETHEUS_TOKEN, or from the file of CAPACITY_PROMETHEUS_TOKEN_FILE.
 
+    Counters with timestamps in the text of Prometheus or OpenMetrics become rows of traffic, too (--as openmetrics).
+
     An access log (common, combined, JSON lines) becomes rows of traffic by the minute; name its service with --service,
     or give paths to services with --services.
 
@@ -80,6 +82,8 @@ def ingest(
     with progress(f"Reading {source}"):
         if table == "access_log":
             report = ws.ingest_access_log(source, rule=_service_rule(service, prefixes))
+        elif table == "openmetrics":
+            report = ws.ingest_openmetrics(source)
         elif source == "prometheus" or source.startswith("prometheus+"):
             report = ws.ingest_prometheus(source, table=table, first=first, last=last, step_s=step_s)
         else:

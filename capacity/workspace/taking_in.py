@@ -42,6 +42,16 @@ class TakesIn:
 
         return ingest_access_log(source, rule=rule, workspace_dir=self.directory, timezone=self.settings.timezone)
 
+    def ingest_openmetrics(self, source: str) -> "IngestReport":
+        """Take counters with timestamps into ``traffic``; see `capacity.history.prometheus.openmetrics`."""
+        from capacity.history.ingestion import write_frame
+        from capacity.history.prometheus.openmetrics import read_openmetrics
+
+        if not Path(source).is_file():
+            raise UsageError(f"{source}: no such file")
+        rows = read_openmetrics(source, self.settings.monitoring)
+        return write_frame("traffic", rows, root=self.directory, timezone=self.settings.timezone)
+
     def prometheus(self, url: str | None = None) -> "Prometheus":
         """Return the company's Prometheus, the one of ``capacity.toml`` when none is named.
 
