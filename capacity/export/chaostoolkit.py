@@ -5,6 +5,7 @@ Read from Chaos Toolkit's documentation, "The Chaos Toolkit Experiment Format".
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from capacity.display.escape import plain
@@ -46,6 +47,8 @@ def export_chaostoolkit(source: Source) -> Export:
         next_steps=(
             "chaos validate FILE",
             "CAPACITY_HEALTH_URL=http://… CAPACITY_BREAK=/path/of/break CAPACITY_MEND=/path/of/mend chaos run FILE",
+            f"CAPACITY_JOURNAL='capacity journal add {quote(source.promotion.id)} drill \"NAME: passed\"' writes it down",
+            "NAME is the drill's in operations.yaml, so that readiness knows that it was held",
         ),
         warnings=("without CAPACITY_BREAK and CAPACITY_MEND a drill breaks nothing: it only looks at the health",),
     )  # fmt: skip
@@ -97,6 +100,7 @@ def _experiment(source: Source, drill: Drill) -> dict[str, Any]:
             "break_command": _variable("CAPACITY_BREAK", _NOTHING),
             "mend_command": _variable("CAPACITY_MEND", _NOTHING),
             "wait_s": _variable("CAPACITY_WAIT_S", "1"),
+            "journal_command": _variable("CAPACITY_JOURNAL", _NOTHING),
         },
         "contributions": {"reliability": "high", "service": plain(drill.service)},
         "steady-state-hypothesis": {"title": f"{plain(drill.service)} answers", "probes": [health]},
@@ -104,6 +108,7 @@ def _experiment(source: Source, drill: Drill) -> dict[str, Any]:
             _command("break", "sh", drill.does, "-c", "${break_command}"),
             {"type": "probe", "name": "while it is broken", "provider": health["provider"]},
             _command("wait", "sleep", "long enough to see it", "${wait_s}"),
+            _command("write down", "sh", "that it was practised", "-c", "${journal_command}"),
         ],
         "rollbacks": [_command("mend", "sh", drill.undoes, "-c", "${mend_command}")],
     }

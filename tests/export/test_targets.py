@@ -251,7 +251,15 @@ def test_a_drill_runs_and_does_nothing_it_was_not_told(sample_source: Source, tm
     file = tmp_path / "drill.json"
     file.write_text(files["drill-zone-loss.json"])
     broken = tmp_path / "broken"
-    for env in ({}, {"CAPACITY_BREAK": str(tmp_path / "break"), "CAPACITY_MEND": str(tmp_path / "mend")}):
+    written = tmp_path / "written"
+    for env in (
+        {},
+        {
+            "CAPACITY_JOURNAL": f"touch {written}",
+            "CAPACITY_BREAK": str(tmp_path / "break"),
+            "CAPACITY_MEND": str(tmp_path / "mend"),
+        },
+    ):
         for name, verb in (("break", f"touch {broken}"), ("mend", f"mv {broken} {broken}.mended")):
             (tmp_path / name).write_text(f"#!/bin/sh\n{verb}\n")
             (tmp_path / name).chmod(0o755)
@@ -265,7 +273,7 @@ def test_a_drill_runs_and_does_nothing_it_was_not_told(sample_source: Source, tm
             done = subprocess.run(command, cwd=tmp_path, env=health | env, capture_output=True, text=True, timeout=90)
         journal = json.loads((tmp_path / "journal.json").read_text())
         assert journal["status"] == "completed", done.stderr[-2000:]
-        assert (tmp_path / "broken.mended").exists() == bool(env)
+        assert (tmp_path / "broken.mended").exists() == written.exists() == bool(env)
 
 
 # ---------------------------------------------------------------- grafana
