@@ -11,6 +11,7 @@ from benchmarks import (
     curves,
     forecast,
     intraday,
+    limiters,
     online_retail,
     plans,
     readers,
@@ -98,6 +99,7 @@ DEFAULT = ("companies", "online_retail", "intraday")
 RUNS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "reports": lambda _: [report_runs.run()],
     "tracking": lambda chosen: [tracking.run(chosen.companies, chosen.jobs, chosen.first_seed)],
+    "limiters": lambda _: [limiters.run()],
     "accesslog": lambda chosen: [access_logs.run(chosen.megabytes)],
     "companies": _run_companies,
     "online_retail": lambda chosen: [online_retail.run(chosen.real_data)],

@@ -46,8 +46,8 @@ def export_chaostoolkit(source: Source) -> Export:
         "chaostoolkit", files,
         next_steps=(
             "chaos validate FILE",
-            "CAPACITY_HEALTH_URL=http://… CAPACITY_BREAK=/path/of/break CAPACITY_MEND=/path/of/mend chaos run FILE",
-            f"CAPACITY_JOURNAL='capacity journal add {quote(source.promotion.id)} drill \"NAME: passed\"' writes it down",
+            "CAPACITY_HEALTH_URL=http://… CAPACITY_BREAK=COMMAND CAPACITY_MEND=COMMAND chaos run FILE",
+            f"CAPACITY_JOURNAL=COMMAND writes it down: capacity journal add {quote(source.promotion.id)} drill 'NAME: …'",
             "NAME is the drill's in operations.yaml, so that readiness knows that it was held",
         ),
         warnings=("without CAPACITY_BREAK and CAPACITY_MEND a drill breaks nothing: it only looks at the health",),
