@@ -47,7 +47,7 @@ def export_chaostoolkit(source: Source) -> Export:
         next_steps=(
             "chaos validate FILE",
             "CAPACITY_HEALTH_URL=http://… CAPACITY_BREAK=COMMAND CAPACITY_MEND=COMMAND chaos run FILE",
-            f"CAPACITY_JOURNAL=COMMAND writes it down: capacity journal add {quote(source.promotion.id)} drill 'NAME: …'",
+            f"CAPACITY_JOURNAL writes it down: capacity journal add {quote(source.promotion.id)} drill 'NAME: …'",
             "NAME is the drill's in operations.yaml, so that readiness knows that it was held",
         ),
         warnings=("without CAPACITY_BREAK and CAPACITY_MEND a drill breaks nothing: it only looks at the health",),
