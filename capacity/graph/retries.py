@@ -54,7 +54,8 @@ def attempts(failure_probability: ArrayLike, retries: ArrayLike) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         # expm1 keeps the digits that 1 − p^{r+1} loses when nearly everything fails.
         mean = -np.expm1((r + 1.0) * np.log1p(-success)) / success
-    return np.where(success == 0.0, r + 1.0, np.where(np.isnan(p), np.nan, mean))
+    within = np.clip(mean, 1.0, r + 1.0)  # the last digit may lie outside
+    return np.where(success == 0.0, r + 1.0, np.where(np.isnan(p), np.nan, within))
 
 
 def timeout_failure(utilization: Floats, patience: Floats) -> Floats:
