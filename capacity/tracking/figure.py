@@ -9,7 +9,6 @@ import pandas as pd
 
 from capacity.display.figures import BLUE, GREY, INK, ORANGE, VERMILION, Chart, new_figure
 from capacity.display.numbers import format_number
-from capacity.tracking.paths import BLOCK_MIN
 
 if TYPE_CHECKING:
     from capacity.tracking.status import Status
@@ -21,7 +20,7 @@ def draw_service(status: "Status", service: str) -> Chart:
     paths = status.paths
     used = paths.phase >= 0
     start = pd.Timestamp(status.starts_at)
-    moments = (start + pd.to_timedelta(paths.starts_s[used] + 30.0 * BLOCK_MIN, unit="s")).tz_localize(None)
+    moments = (start + pd.to_timedelta((paths.starts_s + paths.ends_s)[used] / 2, unit="s")).tz_localize(None)
     low, mid, high = np.quantile(paths.mean_qps[:, used, at], [0.05, 0.5, 0.95], axis=0)
     figure = new_figure(8.0, 4.2)
     axes = figure.subplots()

@@ -1,6 +1,7 @@
 """The plan's futures by the clock: each service's rate in blocks of minutes, to hold what happens against."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,19 +15,19 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-BLOCK_MIN = 5
+BLOCK_MIN, OPENING_MIN = 5, 15
 MOST_FUTURES = 400
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Some futures of a plan, by blocks of five minutes.
+    """Some futures of a plan, by blocks of five minutes, of single minutes around the start.
 
     Attributes
     ----------
     services, phases : tuple of str
-    starts_s : ndarray, shape (block,)
-        Seconds after the promotion's start at which a block begins.
+    starts_s, ends_s : ndarray, shape (block,)
+        Seconds after the promotion's start at which a block begins and ends.
     phase : ndarray of int, shape (block,)
         The phase it lies in; -1 outside of all.
     mean_qps, highest_qps : ndarray, shape (future, block, service)
@@ -38,6 +39,7 @@ class Paths:
     services: tuple[str, ...]
     phases: tuple[str, ...]
     starts_s: Floats
+    ends_s: Floats
     phase: Ints
     mean_qps: NDArray[np.float32]
     highest_qps: NDArray[np.float32]
@@ -54,8 +56,7 @@ class Paths:
 
     def level(self, start_s: float, end_s: float) -> Floats:
         """Mean rate of each future between two moments, shape (future, service); NaN where no block touches them."""
-        length = 60.0 * BLOCK_MIN
-        overlap = np.minimum(self.starts_s + length, end_s) - np.maximum(self.starts_s, start_s)
+        overlap = np.minimum(self.ends_s, end_s) - np.maximum(self.starts_s, start_s)
         weight = np.clip(overlap, 0.0, None)
         if not weight.any():
             return np.full((self.n_futures, len(self.services)), np.nan)
@@ -68,9 +69,8 @@ class Paths:
         The block that is running counts whole.
         """
         out = np.full(self.second_ratio.shape, np.nan)
-        length = 60.0 * BLOCK_MIN
         for phase in range(len(self.phases)):
-            left = (self.phase == phase) & (self.starts_s + length > after_s)
+            left = (self.phase == phase) & (self.ends_s > after_s)
             if left.any():
                 out[:, phase] = self.highest_qps[:, left].max(1) * self.second_ratio[:, phase]
         return out
@@ -98,25 +98,35 @@ def follow_futures(peaks: "Peaks", *, reach: Floats | None = None, n_futures: in
         raise InputError("the plan does not say what one request causes", remedy="make the plan again")
     arrivals = peaks.arrivals
     sample = np.unique(np.linspace(0, peaks.n_samples - 1, min(n_futures, peaks.n_samples)).astype(np.int64))
-    n_blocks = -(-arrivals.day.size // BLOCK_MIN)
-    shape = (sample.size, n_blocks, len(peaks.services))
+    edges = _edges(arrivals.day.size, start=-arrivals.first_minute)
+    shape = (sample.size, edges.size - 1, len(peaks.services))
     mean, highest = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
-    for block in range(n_blocks):
-        minutes = np.arange(block * BLOCK_MIN, min((block + 1) * BLOCK_MIN, arrivals.day.size))
+    for block, (first, last) in enumerate(pairwise(edges)):
+        minutes = np.arange(first, last)
         total = arrivals.minute_rates(sample, minutes).transpose(0, 2, 1) @ known
         mean[:, block], highest[:, block] = total.mean(1), total.max(1)
-    firsts = np.arange(n_blocks) * BLOCK_MIN
-    cell = arrivals.cell[firsts]
+    cell = arrivals.cell[edges[:-1]]
     phase = np.where(cell >= 0, arrivals.phase[np.maximum(cell, 0)], -1)
     return Paths(
         services=peaks.services,
         phases=peaks.phases,
-        starts_s=np.asarray(60.0 * (arrivals.first_minute + firsts), dtype=np.float64),
+        starts_s=np.asarray(60.0 * (arrivals.first_minute + edges[:-1]), dtype=np.float64),
+        ends_s=np.asarray(60.0 * (arrivals.first_minute + edges[1:]), dtype=np.float64),
         phase=phase,
         mean_qps=mean,
         highest_qps=highest,
         second_ratio=_second_ratio(highest, phase, peaks.peak_qps.to_numpy()[sample]),
     )
+
+
+def _edges(n_minutes: int, *, start: int) -> Ints:
+    """Minutes at which blocks begin: every fifth, and every single one in the quarter of an hour after the start.
+
+    An opening is over within minutes: five together would count its worst second as still to come.
+    """
+    opening = np.arange(start, start + OPENING_MIN + 1)
+    edges = np.concatenate([np.arange(0, n_minutes, BLOCK_MIN), opening, [n_minutes]])
+    return np.unique(edges[(edges >= 0) & (edges <= n_minutes)]).astype(np.int64)
 
 
 def _second_ratio(highest: NDArray[np.float32], phase: Ints, peak_qps: Floats) -> Floats:

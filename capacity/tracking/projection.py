@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.tracking.paths import BLOCK_MIN, Paths
+from capacity.tracking.paths import Paths
 from capacity.tracking.update import settle_levels, update_peaks
 
 Floats = NDArray[np.float64]
@@ -20,7 +20,7 @@ class Projection:
     Attributes
     ----------
     now_q05, now_q50, now_q95, now_q99 : ndarray, shape (service,)
-        What the plan's futures said of the running five minutes: quantiles of their mean, and from 0.95 on of their
+        What the plan's futures said of the running minutes: quantiles of their mean, and from 0.95 on of their
         busiest minute.
     phase_peak, rest_peak : ndarray, shape (3, service)
         Worst second still to come in the running phase, and in all that is left: 0.05, 0.5 and 0.95 quantile; NaN
@@ -109,7 +109,7 @@ def _minutes_to_limit(paths: Paths, moved: Floats, *, now_s: float, limit_qps: F
         if phase < 0 or np.isnan(moved[:, phase]).any():
             continue
         second = paths.highest_qps[:, block] * paths.second_ratio[:, phase] * moved[:, phase]
-        away = max(paths.starts_s[block] + 30.0 * BLOCK_MIN - now_s, 0.0) / 60.0
+        away = max((paths.starts_s[block] + paths.ends_s[block]) / 2 - now_s, 0.0) / 60.0
         first = np.where(np.isnan(first) & (second > limit_qps), away, first)
     out = np.full(len(paths.services), np.nan)
     some = np.isfinite(first).any(0)
