@@ -39,6 +39,8 @@ def test_each_firing_is_one_entry(tmp_path: Path, capsys: pytest.CaptureFixture[
         (tmp_path / "shop" / "data" / "promotions.yaml").write_text(
             f"- {{id: p, kind: x, starts_at: {start.isoformat()}, ends_at: {(end + timedelta(hours=9)).isoformat()}}}\n"
         )
+        with (tmp_path / "shop" / "capacity.toml").open("a", encoding="utf-8") as settings:
+            settings.write("\n[monitoring]\nscrape_interval_s = 1.0\n")
         ask = ["-w", str(tmp_path / "shop"), "journal", "import", "p", "--prometheus", url, "--json"]
         capsys.readouterr()
         counts = []
