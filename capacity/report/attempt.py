@@ -27,6 +27,7 @@ from capacity.report.worker import OUTCOME
 from capacity.workspace import Workspace
 
 _PACKAGES = ("capacity", "numpy", "pandas", "scipy", "duckdb", "ibis-framework", "papermill", "matplotlib")
+_WORKER = Path(__file__).with_name("worker.py")  # run as a file: its package would be imported for nothing
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def _execute(task: Task, attempt: Path, limits: Limits) -> dict[str, str | None]
     write_text(attempt / "spec.json", json.dumps(spec, ensure_ascii=False))
     with (attempt / "log.txt").open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "capacity.report.worker", str(attempt)],
+            [sys.executable, "-P", str(_WORKER), str(attempt)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
