@@ -75,7 +75,7 @@ class LogFile:
         )
 
     def parts_sql(self) -> str:
-        """Return the expressions ``stamp, request, status, agent, seconds, own``; ``stamp`` is null in broken lines."""
+        """Return the expressions ``stamp, request, status, agent, seconds``, of JSON ``own`` too; broken: no stamp."""
         if self.fields is None:
             return f"unnest({_SPLIT})"
         taken = {what: f"json_extract_string(l, {quote_text(_pointer(name))})" for what, name in self.fields.items()}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from capacity.display.escape import safe_slug
 from capacity.errors import InputError, Problem
-from capacity.history.access_log.formats import COMBINED, LogFile, open_log
+from capacity.history.access_log.formats import LogFile, open_log
 from capacity.history.access_log.services import ServiceRule
 from capacity.history.engine import connect, quote_text
 from capacity.history.ingest_report import IngestReport
@@ -21,7 +21,7 @@ from capacity.result import Result
 REJECTED_STATUS = 429
 ERRORS_FROM = 500
 _BOTS = ("bot", "crawl", "spider", "slurp", "curl/", "wget/", "python-requests", "headless")
-"""User agents of programs that say so; what poses as a person is not told apart."""
+"""In user agents of programs that say so; what poses as a person is not told apart. (Cubot is a make of telephones.)"""
 
 _MOST_LINES_KEPT = 1_000_000
 _QUIET_MIN = 10  # a log that says nothing for longer may have been lost
@@ -82,7 +82,7 @@ def ingest_access_log(
     """Take the lines of an access log into ``traffic``.
 
     Requests are counted by the second, so that ``peak_qps`` is the busiest one, and kept by the minute. Status 429 is
-    turned away, 500 and above has failed. Memory holds seconds, never lines.
+    turned away, 500 and above has failed. Memory holds seconds and their latencies' histograms, never lines.
 
     Parameters
     ----------
@@ -131,26 +131,40 @@ def ingest_access_log(
 
 _TABLE = (
     "CREATE TABLE seconds (at_s BIGINT, service VARCHAR, requests BIGINT, errors BIGINT, rejected BIGINT, bots BIGINT, "
-    "latency BIGINT[], malformed BIGINT)"
+    "latency MAP(BIGINT, UBIGINT))"
 )
 _BUCKETS = 50.0  # a natural logarithm of latency is cut into so many: a quantile is then right to 1 %
+
+
+def _quantile(share: float) -> str:
+    """Return the expression of a quantile of latency over buckets that are counted in order."""
+    return f"exp((min(bucket) FILTER (upto >= {share} * n) + 0.5) / {_BUCKETS})"
+
+
 _MINUTES = f"""
-WITH per_second AS (
+WITH known AS (
+    SELECT * FROM seconds WHERE at_s IS NOT NULL AND service IS NOT NULL
+), per_second AS (
     SELECT service, at_s, sum(requests) AS requests, sum(errors) AS errors, sum(rejected) AS rejected, sum(bots) AS bots
-    FROM seconds WHERE malformed = 0 AND service IS NOT NULL GROUP BY ALL
+    FROM known GROUP BY ALL
 ), minutes AS (
     SELECT service, at_s // 60 AS minute, sum(requests) AS requests, sum(errors) AS errors, sum(rejected) AS rejected,
         sum(bots) AS bot_requests, max(requests) AS peak_qps
     FROM per_second GROUP BY ALL
-), slow AS (
-    SELECT service, at_s // 60 AS minute, unnest(latency) AS bucket
-    FROM seconds WHERE malformed = 0 AND service IS NOT NULL AND latency IS NOT NULL
+), entries AS (
+    SELECT service, at_s // 60 AS minute, unnest(map_entries(latency)) AS entry FROM known WHERE latency IS NOT NULL
+), buckets AS (
+    SELECT service, minute, entry.key AS bucket, sum(entry.value) AS n_here FROM entries GROUP BY ALL
+), counted AS (
+    SELECT service, minute, bucket, sum(n_here) OVER (PARTITION BY service, minute ORDER BY bucket) AS upto,
+        sum(n_here) OVER (PARTITION BY service, minute) AS n
+    FROM buckets
 ), quantiles AS (
-    SELECT service, minute, quantile_disc(bucket, [0.5, 0.95, 0.99]) AS q FROM slow GROUP BY ALL
+    SELECT service, minute, {_quantile(0.5)} AS p50_ms, {_quantile(0.95)} AS p95_ms, {_quantile(0.99)} AS p99_ms
+    FROM counted GROUP BY ALL
 )
 SELECT make_timestamptz(minute * 60000000) AS ts, service, requests, errors, rejected, bot_requests,
-    peak_qps::DOUBLE AS peak_qps, exp((q[1] + 0.5) / {_BUCKETS}) AS p50_ms, exp((q[2] + 0.5) / {_BUCKETS}) AS p95_ms,
-    exp((q[3] + 0.5) / {_BUCKETS}) AS p99_ms
+    peak_qps::DOUBLE AS peak_qps, p50_ms, p95_ms, p99_ms
 FROM minutes LEFT JOIN quantiles USING (service, minute) ORDER BY ts, service
 """
 
@@ -187,36 +201,45 @@ def _count(con: Any, file: LogFile, rule: ServiceRule) -> bool:
     return True
 
 
-def _count_sql(file: LogFile, rule: ServiceRule, *, bytewise: bool) -> str:
-    """Count a file's lines by second and service in one pass."""
-    path = "CASE WHEN starts_with(request, '/') THEN request ELSE split_part(request, ' ', 2) END"
+def _lines_sql(file: LogFile, *, bytewise: bool, rejects: bool = True) -> str:
+    """Take a file's lines apart: ``l, stamp, request, agent, seconds, own, code``; code is null where there is none."""
+    whole = (
+        "l, string_split(l, '\"') AS x" if file.fields is None else "l AS line, CASE WHEN json_valid(l) THEN l END AS l"
+    )
+    source = f"SELECT {whole} FROM {file.lines_sql(bytewise=bytewise, rejects=rejects)} WHERE l IS NOT NULL AND l <> ''"
     own = "own" if file.fields is not None else "NULL"
+    line = "l AS line" if file.fields is None else "line"
+    return (
+        f"SELECT line, stamp, request, agent, seconds, {own} AS own, try_cast(status AS SMALLINT) AS code "
+        f"FROM (SELECT {line}, {file.parts_sql()} FROM ({source}))"
+    )
+
+
+def _moment_of(file: LogFile) -> str:
+    return _MOMENT if file.fields is None else _JSON_MOMENT
+
+
+def _count_sql(file: LogFile, rule: ServiceRule, *, bytewise: bool) -> str:
+    """Count a file's lines by second and service in one pass; a line without time or status is of no second."""
+    path = "CASE WHEN starts_with(request, '/') THEN request ELSE split_part(request, ' ', 2) END"
     fitted = rule.sql("path")
-    service = f"coalesce({own}, {fitted})" if file.fields and "service" in file.fields else fitted
-    whole = "l, string_split(l, '\"') AS x" if file.fields is None else "CASE WHEN json_valid(l) THEN l END AS l"
-    source = f"SELECT {whole} FROM {file.lines_sql(bytewise=bytewise)} WHERE l IS NOT NULL AND l <> ''"
-    moment = _MOMENT if file.fields is None else _JSON_MOMENT
+    service = f"coalesce(own, {fitted})" if file.fields and "service" in file.fields else fitted
     return f"""
     INSERT INTO seconds
-    WITH lines AS (SELECT {file.parts_sql()} FROM ({source})),
-    named AS (
-        SELECT nullif(stamp, '') AS stamp, {path} AS path, {own} AS own, try_cast(status AS SMALLINT) AS code,
-            {_says_bot("lower(agent)")} AS bot,
+    WITH named AS (
+        SELECT CASE WHEN code IS NOT NULL THEN stamp END AS stamp, {path} AS path, own, code,
+            {_says_bot("replace(lower(agent), 'cubot', '')")} AS bot,
             CASE WHEN try_cast(seconds AS DOUBLE) >= 0 THEN CAST(
                 floor(ln(greatest(try_cast(seconds AS DOUBLE) * 1000, 0.01)) * {_BUCKETS}) AS BIGINT) END AS bucket
-        FROM lines
+        FROM ({_lines_sql(file, bytewise=bytewise)})
     ),
     counted AS (
         SELECT stamp, {service} AS service, count(*) AS requests, count(*) FILTER (code >= {ERRORS_FROM}) AS errors,
             count(*) FILTER (code = {REJECTED_STATUS}) AS rejected, count(*) FILTER (bot) AS bots,
-            list(bucket) FILTER (bucket IS NOT NULL) AS latency,
-            count(*) FILTER (stamp IS NULL OR code IS NULL) AS broken
+            histogram(bucket) FILTER (bucket IS NOT NULL) AS latency
         FROM named GROUP BY ALL
-    ),
-    placed AS (SELECT *, {moment} AS at_s FROM counted)
-    SELECT at_s, service, requests, errors, rejected, bots, latency,
-        CASE WHEN at_s IS NULL THEN requests ELSE broken END
-    FROM placed
+    )
+    SELECT {_moment_of(file)} AS at_s, service, requests, errors, rejected, bots, latency FROM counted
     """
 
 
@@ -234,9 +257,9 @@ _JSON_MOMENT = """coalesce(
 
 def _totals(con: Any) -> dict[str, int]:
     lines, malformed, without, taken = con.execute(
-        "SELECT coalesce(sum(requests), 0), coalesce(sum(malformed), 0), "
-        "coalesce(sum(requests) FILTER (malformed = 0 AND service IS NULL), 0), "
-        "coalesce(sum(requests) FILTER (malformed = 0 AND service IS NOT NULL), 0) FROM seconds"
+        "SELECT coalesce(sum(requests), 0), coalesce(sum(requests) FILTER (at_s IS NULL), 0), "
+        "coalesce(sum(requests) FILTER (at_s IS NOT NULL AND service IS NULL), 0), "
+        "coalesce(sum(requests) FILTER (at_s IS NOT NULL AND service IS NOT NULL), 0) FROM seconds"
     ).fetchall()[0]
     too_long = _rejects(con)
     return {
@@ -261,12 +284,12 @@ def _keep_aside(con: Any, files: dict[LogFile, bool], root: Path, name: str) -> 
     target = root / relative
     target.parent.mkdir(parents=True, exist_ok=True)
     broken = " UNION ALL ".join(
-        f"SELECT l FROM {file.lines_sql(bytewise=bytewise, rejects=False)} WHERE l <> '' AND NOT "
-        + (f"regexp_matches(l, {quote_text(COMBINED)})" if file.fields is None else "json_valid(l)")
+        f"SELECT line FROM ({_lines_sql(file, bytewise=bytewise, rejects=False)}) "
+        f"WHERE code IS NULL OR {_moment_of(file)} IS NULL"
         for file, bytewise in files.items()
     )
     con.execute(
-        f"COPY (SELECT l FROM ({broken}) LIMIT {_MOST_LINES_KEPT}) TO {quote_text(str(target))} "
+        f"COPY (SELECT line FROM ({broken}) LIMIT {_MOST_LINES_KEPT}) TO {quote_text(str(target))} "
         "(HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01')"
     )
     return relative
