@@ -17,6 +17,7 @@ BOOTSTRAP, GLOBAL = "envoy.yaml", "ratelimit.yaml"
 _TYPES = "type.googleapis.com/envoy.extensions.filters"
 _LOCAL = f"{_TYPES}.http.local_ratelimit.v3.LocalRateLimit"
 _SHORTEST_FILL_S = 0.05
+_MOST_FILLS, _LOSS = 400, 0.02  # a caller's whole tokens may give away so much of its limit
 
 
 def export_envoy(source: Source, *, port: int = 10000, admin_port: int = 9901, backend_port: int = 8080) -> Export:
@@ -93,34 +94,66 @@ def _listener(source: Source, limits: list[Limit], port: int) -> dict[str, Any]:
 
 
 def _host(source: Source, limits: list[Limit], slug: str) -> dict[str, Any]:
-    own = {limit.where: limit for limit in limits if limit.slug == slug and limit.where == "gateway"}
     settings = source.settings.export
-    health: dict[str, Any] = {"match": {"path": settings.health_path}, "route": {"cluster": slug}}
-    name = next(limit.service for limit in limits if limit.slug == slug)
-    route: dict[str, Any] = {"cluster": slug, "rate_limits": [{"actions": [_action("service", name)]}]}
-    callers = [limit for limit in limits if limit.slug == slug and limit.where == "edge"]
-    routes: list[dict[str, Any]] = [health]
-    for edge in callers:
-        header = {"name": settings.caller_header, "string_match": {"exact": edge.caller}}
-        match = {"prefix": "/", "headers": [header]}
-        if edge.caller.isprintable() and edge.caller.isascii():
-            routes.append({"match": match, "route": dict(route), **_filter(edge)})
-    main = own.get("gateway")
-    routes.append({"match": {"prefix": "/"}, "route": route, **(_filter(main) if main else {})})
-    return {"name": slug, "domains": [slug, f"{slug}:*"], "routes": routes}
+    own = [limit for limit in limits if limit.slug == slug]
+    caller = {"request_headers": {"header_name": settings.caller_header, "descriptor_key": "caller"}}
+    actions = [{"actions": [_action("service", own[0].service)]}, {"actions": [caller]}]
+    main = next((limit for limit in own if limit.where == "gateway"), None)
+    callers = [limit for limit in own if limit.where == "edge" and limit.caller.isprintable()]
+    route = {"match": {"prefix": "/"}, "route": {"cluster": slug, "rate_limits": actions}}
+    return {
+        "name": slug,
+        "domains": [slug, f"{slug}:*"],
+        "routes": [
+            {"match": {"path": settings.health_path}, "route": {"cluster": slug}},
+            {**route, **(_filter(main, callers) if main else {})},
+        ],
+    }
 
 
-def _filter(limit: Limit) -> dict[str, Any]:
-    tokens, every_s, most = fill(limit)
-    local = {
+def _filter(limit: Limit, callers: list[Limit]) -> dict[str, Any]:
+    """Limit a service and each caller besides, whose requests take a token from both buckets."""
+    local: dict[str, Any] = {
         "@type": _LOCAL,
         "stat_prefix": f"capacity_{limit.name}",
-        "token_bucket": {"max_tokens": most, "tokens_per_fill": tokens, "fill_interval": f"{every_s:.9f}s"},
+        "token_bucket": _bucket(fill(limit)),
         "filter_enabled": _switch("capacity.enabled"),
         "filter_enforced": _switch("capacity.enforced"),
         "status": {"code": "TooManyRequests"},
     }
+    every_s = fill(limit)[1]
+    if callers:
+        local["always_consume_default_token_bucket"] = True
+        local["descriptors"] = [
+            {"entries": [{"key": "caller", "value": one.caller}], "token_bucket": _bucket(fill_of_caller(one, every_s))}
+            for one in callers
+        ]
     return {"typed_per_filter_config": {"envoy.filters.http.local_ratelimit": local}}
+
+
+def fill_of_caller(limit: Limit, every_s: float) -> tuple[int, float, int]:
+    """Return tokens, seconds and the most tokens of a caller's bucket: Envoy wants whole fills of the service's.
+
+    Examples
+    --------
+    >>> fill_of_caller(Limit("a", "a", "edge", 30.0, 2.0, "b", ""), 0.05)
+    (3, 0.1, 3)
+    """
+    one_token = math.ceil(1.0 / (limit.rate_qps * every_s) - 1e-6)
+    tried = range(max(one_token, 1), max(one_token, 1) + _MOST_FILLS)
+    fills = next((n for n in tried if _lost(limit.rate_qps * n * every_s) <= _LOSS), tried[0])
+    tokens = math.floor(limit.rate_qps * fills * every_s + 1e-6)
+    return tokens, round(fills * every_s, 9), max(whole_burst(limit), tokens)
+
+
+def _lost(tokens: float) -> float:
+    """Return the share that whole tokens give away."""
+    return 1.0 - math.floor(tokens + 1e-6) / tokens
+
+
+def _bucket(filled: tuple[int, float, int]) -> dict[str, Any]:
+    tokens, every_s, most = filled
+    return {"max_tokens": most, "tokens_per_fill": tokens, "fill_interval": f"{every_s:.9f}s"}
 
 
 def _switch(key: str) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from capacity.export import Source, make_export
-from capacity.export.envoy import export_envoy
-from capacity.export.limits import find_limits
+from capacity.export.envoy import export_envoy, fill, fill_of_caller
+from capacity.export.limits import Limit, find_limits
 from tests.export.sources import hostile_source, of_services, with_document
 from tests.export.traffic import backend, play
 from tests.real_programs import free_port, real_program
@@ -158,6 +160,33 @@ def test_envoys_own_counts_agree(limited: Source, tmp_path: Path) -> None:
     found = {key.rsplit(".", 1)[1]: int(value) for key, value in stats.items()}
     assert found["ok"] == (played.status == 200).sum()
     assert found["rate_limited"] == found["enforced"] == (played.status == 429).sum()
+
+
+@pytest.mark.parametrize("name", ["nginx", "envoy"])
+def test_a_caller_has_its_own_limit_within_the_services(limited: Source, tmp_path: Path, name: str) -> None:
+    """Callers and everybody else together never get more than the service's limit, however many name themselves."""
+    edges = [
+        {"caller": caller, "callee": "home", "limit_qps": LIMIT * share, "retry_budget_qps": 0.0, "burst_requests": 5.0}
+        for caller, share in (("cart", 0.4), ("wide", 3.0))
+    ]
+    source = with_document(limited, edges=edges)
+    with backend() as behind, SERVERS[name](source, tmp_path, behind.port) as port:
+        alone = play(port, 2 * LIMIT, 4.0, headers=(*HOST, "X-Caller: cart"))
+        time.sleep(0.5)
+        wide = play(port, 3 * LIMIT, 4.0, headers=(*HOST, "X-Caller: wide"))
+        assert len(behind.at_s) == (alone.status == 200).sum() + (wide.status == 200).sum()
+    assert alone.rate(200, 1.0, 4.0) == pytest.approx(0.4 * LIMIT, rel=0.05)
+    assert wide.rate(200, 1.0, 4.0) == pytest.approx(LIMIT, rel=0.05)
+
+
+@given(rate=st.floats(0.01, 5000), main=st.floats(0.5, 20_000))
+def test_a_callers_bucket_is_never_above_its_limit_and_little_below(rate: float, main: float) -> None:
+    every_s = fill(Limit("a", "a", "gateway", main, 1.0, "", ""))[1]
+    tokens, interval_s, _ = fill_of_caller(Limit("a", "a", "edge", rate, 1.0, "b", ""), every_s)
+    assert tokens >= 1
+    assert tokens / interval_s <= rate * (1 + 1e-4)
+    assert tokens / interval_s >= rate * 0.5
+    assert interval_s / every_s == pytest.approx(round(interval_s / every_s), abs=1e-6)
 
 
 def test_return_bypasses_nginxs_limit_as_the_warning_says(limited: Source, tmp_path: Path) -> None:
